@@ -1,0 +1,1 @@
+"""A churn model kept alive: drift that matters, retraining, promotion with proof."""

@@ -1,0 +1,70 @@
+"""`churn-drift run`: reproduce, read the verdicts, promote what is new."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from churn_drift import paths
+from churn_drift.commands import table
+from churn_drift.config import load_params
+from churn_drift.data import io
+from churn_drift.data.ingest import read_customers
+from churn_drift.errors import ConfigError
+from churn_drift.tracking import dvc, promotion
+
+OK, WORSE = 0, 3
+
+
+def run(*, data: str | None, promote: bool) -> int:
+    """0: done; 3: the policy was significantly worse than never retraining, so nothing was promoted."""
+    load_params(paths.PARAMS)
+    if data is None:
+        dvc.reproduce()
+    else:
+        read_customers(data)
+        with _source(data):
+            dvc.reproduce()
+    return _conclude(promote=promote)
+
+
+def _conclude(*, promote: bool) -> int:
+    console = Console(soft_wrap=False)
+    summary = io.read_json(paths.SUMMARY)
+    table.show(io.read_csv(paths.TIMELINE), summary, console)
+    champion = promotion.restore_champion()
+    if summary["verdict"] == "worse":
+        print("Not promoted: the policy is significantly worse than never retraining.", file=sys.stderr)
+        return WORSE
+    entry = promotion.promote({k: summary[k] for k in ("auc_policy", "auc_never", "gain")}) if promote else None
+    if entry:
+        console.print(f"Promoted {entry['version']} to {paths.CHAMPION} (was {entry['replaces'] or 'none'}).")
+        console.print(f"To keep it: git add -A models reports dvc.lock && git commit -m 'Promote {entry['version']}'")
+    else:
+        console.print(f"Champion {champion or 'none'}; candidate {summary['candidate']}: nothing to promote.")
+    return OK
+
+
+@contextmanager
+def _source(path: str) -> Iterator[None]:
+    """params.yaml with another ingest.source, for one run; its bytes are put back whatever happens."""
+    before = paths.PARAMS.read_bytes()
+    io.write_bytes(_with_source(before.decode(), path).encode(), paths.PARAMS)
+    try:
+        yield
+    finally:
+        io.write_bytes(before, paths.PARAMS)
+
+
+def _with_source(text: str, path: str) -> str:
+    """The text with ingest.source replaced, comments kept."""
+    lines = text.splitlines(keepends=True)
+    place = next((n for n, line in enumerate(lines) if line.startswith("  source:")), None)
+    if place is None:
+        raise ConfigError(f"{paths.PARAMS}: ingest.source: no line of its own; `git checkout {paths.PARAMS}`")
+    absolute = path if "://" in path else str(Path(path).resolve())
+    lines[place] = f"  source: {yaml.safe_dump(absolute, default_flow_style=True, width=10**6).splitlines()[0]}\n"
+    return "".join(lines)

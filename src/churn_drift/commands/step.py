@@ -1,0 +1,66 @@
+"""`churn-drift step`: what the pipeline would decide about a batch, without landing it."""
+
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from churn_drift import paths, schema
+from churn_drift.config import load_params
+from churn_drift.data import io
+from churn_drift.data.batches import BatchFolder, extended
+from churn_drift.data.preprocess import preprocess
+from churn_drift.errors import DataError
+from churn_drift.model.bundle import Bundle, load, save, version_of
+from churn_drift.model.fit_cache import FitCache
+from churn_drift.policy.history import fold_history, observed
+from churn_drift.policy.timeline import Event
+from churn_drift.policy.workshop import Fitting
+from churn_drift.stages import entry
+
+
+def step(path: str) -> int:
+    """Fold the timeline over one batch more, in a scratch folder; print the last event."""
+    raw = io.read_raw(path)
+    if schema.LABEL not in raw:
+        raw = raw.assign(**{schema.LABEL: ""})
+    params = load_params(paths.PARAMS)
+    clean = preprocess(raw, source=path, zero_is_missing=params.preprocess.zero_is_missing)
+    with tempfile.TemporaryDirectory() as scratch:
+        event = _last_event(extended(paths.BATCHES, clean.frame, Path(scratch)), Path(scratch))
+    _show(event, clean.duplicates, Console())
+    return 0
+
+
+def _last_event(batches: BatchFolder, scratch: Path) -> Event:
+    params = load_params(paths.PARAMS)
+
+    def keep(bundle: Bundle) -> str:
+        return save(bundle, scratch / "model")
+
+    history = fold_history(
+        batches,
+        (version_of(paths.BASELINE), load(paths.BASELINE)),
+        policy=params.retrain,
+        drift_check=params.drift_check,
+        fitting=Fitting(params.train, params.retrain.folds, FitCache(entry.cache_folder()), keep),
+        observed=observed(io.read_json(paths.RETRAIN_EVENTS)),
+        progress=entry.progress("timeline"),
+    )
+    if not history.events:
+        raise DataError("the timeline has no batches")
+    return history.events[-1]
+
+
+def _show(event: Event, duplicates: int, console: Console) -> None:
+    report = event.observation.report
+    console.print(f"batch     {report['rows_batch']:,} customers, {duplicates} identical duplicates dropped")
+    console.print(f"champion  {event.champion}")
+    console.print(f"drift     {report['verdict']}: {report['reason']}")
+    if report["score"]:
+        console.print(f"score     {report['score']['reason']}")
+    for arrived in event.arrived:
+        auc = arrived["performance"]["auc"]
+        console.print(f"labels    of {arrived['batch']}: AUC {auc['value']} [{auc['low']}, {auc['high']}]")
+    console.print(f"decision  {'promote' if event.decision.promote else 'hold'}: {event.decision.reason}")
+    console.print("Nothing was written. `churn-drift land FILE` lands the batch, `churn-drift run` takes it in.")

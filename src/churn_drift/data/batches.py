@@ -1,0 +1,116 @@
+"""A folder of batches and its index: rows by name, in order of arrival."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from churn_drift import schema
+from churn_drift.columns import Codes, Numbers, concatenate, take
+from churn_drift.data import io
+from churn_drift.data.frames import columns_of, labels_of
+from churn_drift.errors import DataError
+
+INDEX = "index.json"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Customers as arrays, all of one length.
+
+    customers  CustomerID, int64
+    columns    the record
+    labels     1.0, 0.0, NaN where the label has not arrived
+    """
+
+    customers: npt.NDArray[np.int64]
+    columns: dict[str, Numbers | Codes]
+    labels: Numbers
+
+    def labelled(self) -> "Rows":
+        """The rows whose label has arrived."""
+        known = ~np.isnan(self.labels)
+        return self if known.all() else Rows(self.customers[known], take(self.columns, known), self.labels[known])
+
+
+class BatchFolder:
+    """Read-only view of data/batches."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._index: dict[str, Any] = io.read_json(folder / INDEX)
+        self._entries = {entry["name"]: entry for entry in self._index["batches"]}
+        self.rows = lru_cache(maxsize=None)(self._rows)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every batch, oldest first."""
+        return tuple(self._entries)
+
+    @property
+    def reference(self) -> tuple[str, ...]:
+        """The batches the first model is fitted on."""
+        return self.names[: self._index["reference_batches"]]
+
+    @property
+    def later(self) -> tuple[str, ...]:
+        """The batches after the reference."""
+        return self.names[self._index["reference_batches"] :]
+
+    def sha256(self, name: str) -> str:
+        """Digest of a batch's file."""
+        return str(self._entries[name]["sha256"])
+
+    def labelled(self, names: Sequence[str]) -> Rows:
+        """Labelled rows of several batches, one after another."""
+        parts = [self.rows(name).labelled() for name in names]
+        return Rows(
+            np.concatenate([p.customers for p in parts]),
+            concatenate([p.columns for p in parts]),
+            np.concatenate([p.labels for p in parts]),
+        )
+
+    def require_labels(self, names: Sequence[str]) -> None:
+        """Raises DataError naming the first batch and customer whose label is missing."""
+        for name in names:
+            rows = self.rows(name)
+            missing = np.flatnonzero(np.isnan(rows.labels))
+            if len(missing):
+                raise DataError(
+                    f"{self._folder / name}.parquet: row {missing[0] + 1}: Churn: the label of customer "
+                    f"{rows.customers[missing[0]]} is missing ({len(missing)} such rows) in a reference batch; "
+                    "label the rows or lower split_batches.reference_share"
+                )
+
+    def _rows(self, name: str) -> Rows:
+        frame = io.read_frame(self._folder / f"{name}.parquet")
+        return Rows(frame[schema.ID].to_numpy(np.int64), columns_of(frame), labels_of(frame))
+
+
+def extended(folder: Path, frame: pd.DataFrame, scratch: Path) -> BatchFolder:
+    """The batches of a folder and one more, in a scratch folder; the folder itself stays as it is."""
+    index = io.read_json(folder / INDEX)
+    for entry in index["batches"]:
+        source = folder / f"{entry['name']}.parquet"
+        (scratch / source.name).symlink_to(source.resolve())
+    path = scratch / f"batch_{len(index['batches']):02d}.parquet"
+    io.write_frame(frame, path)
+    entry = {"name": path.stem, "rows": len(frame), "origin": "landed", "sha256": io.sha256(path)}
+    io.write_json({**index, "batches": [*index["batches"], entry]}, scratch / INDEX)
+    return BatchFolder(scratch)
+
+
+def write_batches(frames: list[pd.DataFrame], folder: Path, *, reference_batches: int, landed: int) -> None:
+    """One Parquet file a batch, and the index. The last `landed` batches are those that came after the history."""
+    entries = []
+    for number, frame in enumerate(frames):
+        path = folder / f"batch_{number:02d}.parquet"
+        io.write_frame(frame, path)
+        origin = "landed" if number >= len(frames) - landed else "history"
+        entries.append({"name": path.stem, "rows": len(frame), "origin": origin, "sha256": io.sha256(path)})
+    io.write_json({"reference_batches": reference_batches, "batches": entries}, folder / INDEX)

@@ -1,0 +1,33 @@
+"""Every error this package raises on purpose, as one tree.
+
+ChurnDriftError              one line for the user: what, where, and the command that mends it
+├── ConfigError              params.yaml: unknown, missing or out-of-range key
+├── DataError                a file, column, row or value that is not the schema
+├── TrainingError            a window that no model can be fitted on
+├── ModelError               a model directory that is altered, incomplete or unknown
+└── PipelineError            a DVC command or a report that is not there
+"""
+
+
+class ChurnDriftError(Exception):
+    """The caller's fault, told in one line; commands print it and exit with 2."""
+
+
+class ConfigError(ChurnDriftError):
+    """A key of params.yaml is unknown, missing or outside its range."""
+
+
+class DataError(ChurnDriftError):
+    """A file, column, row or value is not what the schema says."""
+
+
+class TrainingError(ChurnDriftError):
+    """No model can be fitted on this window."""
+
+
+class ModelError(ChurnDriftError):
+    """A model directory is altered, incomplete or unknown."""
+
+
+class PipelineError(ChurnDriftError):
+    """A DVC command failed or a report is missing."""

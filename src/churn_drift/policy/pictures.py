@@ -1,0 +1,87 @@
+"""Curves of the newest labelled batch and the pictures of a run, from decision records and scores."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from churn_drift import plotting
+from churn_drift.data.scores import Scored
+from churn_drift.model import curves as points
+from churn_drift.policy.comparison import Comparison
+
+Curves = Mapping[str, pd.DataFrame]
+
+
+def curves(never: Sequence[Scored], policy: Sequence[Scored], *, confidence: float) -> dict[str, pd.DataFrame]:
+    """ROC, precision-recall, calibration and gain of both models on the newest batch whose labels have arrived.
+
+    One batch, because rows scored by different models are never pooled. Empty curves where no batch has labels.
+    """
+    labelled = [place for place, scored in enumerate(policy) if len(scored.labelled()[0])]
+    place = labelled[-1] if labelled else -1
+    found: dict[str, pd.DataFrame] = {}
+    for name, scored in (("never", never[place]), ("policy", policy[place])):
+        labels, probabilities = scored.labelled()
+        found[f"roc_{name}"] = _frame(points.roc(labels, probabilities), "fpr", "tpr")
+        found[f"precision_recall_{name}"] = _frame(
+            points.precision_recall(labels, probabilities), "recall", "precision"
+        )
+        found[f"calibration_{name}"] = _frame(
+            points.calibration(labels, probabilities, confidence=confidence),
+            "predicted",
+            "observed",
+            "low",
+            "high",
+            "rows",
+        )
+        found[f"gain_{name}"] = _frame(points.gain(labels, probabilities), "share", "caught", "lift")
+    return found
+
+
+def draw(
+    comparison: Comparison, records: Sequence[Mapping[str, Any]], curves: Curves, folder: Path, *, confidence: float
+) -> None:
+    """timeline.png, drift.png and models.png, the same bytes for the same run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    batches = [b.batch.removeprefix("batch_") for b in comparison.batches]
+    plotting.timeline(
+        folder / "timeline.png",
+        batches=batches,
+        never=[b.never for b in comparison.batches],
+        policy=[b.policy for b in comparison.batches],
+        drifted=[r["drift"]["share_drifted"] for r in records],
+        promoted=[bool(r["promoted"]) for r in records],
+        policy_name="policy",
+        confidence=confidence,
+    )
+    features = [f["name"] for f in records[0]["drift"]["features"]]
+    plotting.psi_heatmap(
+        folder / "drift.png",
+        features=features,
+        batches=batches,
+        psi=_by_feature(records, "psi"),
+        drifted=_by_feature(records, "drifted"),
+    )
+    plotting.calibration_gain(
+        folder / "models.png",
+        never_calibration=_points(curves["calibration_never"]),
+        policy_calibration=_points(curves["calibration_policy"]),
+        never_gain=_points(curves["gain_never"]),
+        policy_gain=_points(curves["gain_policy"]),
+        policy_name="policy",
+        confidence=confidence,
+    )
+
+
+def _by_feature(records: Sequence[Mapping[str, Any]], key: str) -> list[list[Any]]:
+    return [list(values) for values in zip(*([f[key] for f in r["drift"]["features"]] for r in records), strict=True)]
+
+
+def _frame(rows: list[dict[str, Any]], *names: str) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(names))
+
+
+def _points(frame: pd.DataFrame) -> list[dict[str, float]]:
+    return [{str(name): float(value) for name, value in row.items()} for row in frame.to_dict("records")]

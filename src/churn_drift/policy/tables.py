@@ -1,0 +1,97 @@
+"""Decision records as metrics and as tables for `dvc plots`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from churn_drift.policy.comparison import Comparison
+
+Records = Sequence[Mapping[str, Any]]
+
+
+def drift_metrics(records: Records) -> dict[str, Any]:
+    """What `dvc metrics diff` compares of the never-retrain timeline."""
+    alarms = [r["batch"] for r in records if r["drift"]["verdict"] == "drifted"]
+    shares = [r["drift"]["share_drifted"] for r in records]
+    return {
+        "batches": len(records),
+        "alarms": len(alarms),
+        "first_alarm": alarms[0] if alarms else None,
+        "mean_drifted_share": round(sum(shares) / len(shares), 4) if shares else None,
+    }
+
+
+def retrain_metrics(records: Records, *, policy: str) -> dict[str, Any]:
+    """What `dvc metrics diff` compares of the policy's timeline."""
+    promoted = [r for r in records if r["promoted"]]
+    return {
+        "policy": policy,
+        "promotions": len(promoted),
+        "promoted_at": [r["batch"] for r in promoted],
+        "champion": promoted[-1]["promoted"] if promoted else "baseline",
+    }
+
+
+def drift_by_batch(records: Records) -> pd.DataFrame:
+    """One row a batch: verdict, share of drifted features, worst feature, drift of the score."""
+    return pd.DataFrame(
+        [
+            {
+                "batch": r["batch"],
+                "verdict": r["drift"]["verdict"],
+                "drifted_share": r["drift"]["share_drifted"],
+                "worst_feature": r["drift"]["worst"],
+                "worst_psi": max(
+                    (f["psi"] or 0.0 for f in r["drift"]["features"] if f["name"] == r["drift"]["worst"]), default=0.0
+                ),
+                "score_psi": (r["drift"]["score"] or {}).get("psi"),
+            }
+            for r in records
+        ],
+        columns=["batch", "verdict", "drifted_share", "worst_feature", "worst_psi", "score_psi"],
+    )
+
+
+def drift_by_feature(records: Records) -> pd.DataFrame:
+    """One row a batch and feature: PSI, its lower bound, KS, verdict."""
+    names = ["psi", "psi_lower", "ks", "drifted"]
+    return pd.DataFrame(
+        [
+            {"batch": r["batch"], "feature": f["name"], **{name: f[name] for name in names}}
+            for r in records
+            for f in r["drift"]["features"]
+        ],
+        columns=["batch", "feature", *names],
+    )
+
+
+def timeline(comparison: Comparison, records: Records) -> pd.DataFrame:
+    """One row a batch: what arrived, how far it had drifted, how both timelines scored, what was decided."""
+    return pd.DataFrame(
+        [
+            {
+                "batch": b.batch,
+                "rows": b.rows,
+                "churn_rate": _round(b.churn_rate),
+                "verdict": r["drift"]["verdict"],
+                "drifted_share": r["drift"]["share_drifted"],
+                "worst_feature": r["drift"]["worst"],
+                "auc_never": _round(b.never.value),
+                "auc_policy": _round(b.policy.value),
+                "auc_policy_low": _round(b.policy.low),
+                "auc_policy_high": _round(b.policy.high),
+                "gain": _round(b.difference.value),
+                "gain_low": _round(b.difference.low),
+                "gain_high": _round(b.difference.high),
+                "version": b.version,
+                "decision": r["decision"],
+                "reason": r["reason"],
+            }
+            for b, r in zip(comparison.batches, records, strict=True)
+        ]
+    )
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

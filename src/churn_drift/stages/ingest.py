@@ -1,0 +1,21 @@
+"""Raw customers into data/raw."""
+
+from churn_drift import paths
+from churn_drift.config import Ingest, load_section
+from churn_drift.data import io
+from churn_drift.data.ingest import ingest
+from churn_drift.stages import entry
+
+
+def main() -> None:
+    """Simulate the customers or read the user's file."""
+    settings = load_section(Ingest, "ingest")
+
+    customers = ingest(settings)
+
+    io.write_csv(customers.frame, paths.RAW)
+    io.write_json({"simulated": customers.simulated, "rows": len(customers.frame)}, paths.INGEST_REPORT)
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,30 @@
+"""Batches in order of arrival into data/batches; landed ones continue the history."""
+
+from churn_drift import paths
+from churn_drift.config import Preprocess, SplitBatches, load_section
+from churn_drift.data import io
+from churn_drift.data.batch_generator import split
+from churn_drift.data.batches import write_batches
+from churn_drift.data.landing import landed_frames
+from churn_drift.stages import entry
+
+
+def main() -> None:
+    """Split, inject the scenario's drift, append what has landed."""
+    settings = load_section(SplitBatches, "split_batches")
+    customers = io.read_frame(paths.PROCESSED)
+    landed = landed_frames(zero_is_missing=load_section(Preprocess, "preprocess").zero_is_missing)
+
+    history = split(customers, settings)
+
+    write_batches(
+        [*history.frames, *(batch.frame for batch in landed)],
+        paths.BATCHES,
+        reference_batches=settings.reference_batches,
+        landed=len(landed),
+    )
+    io.write_json(history.truth, paths.SCENARIO_TRUTH)
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,38 @@
+"""The reference batches into models/baseline."""
+
+from churn_drift import paths
+from churn_drift.config import Train, load_section
+from churn_drift.data import io
+from churn_drift.data.batches import BatchFolder
+from churn_drift.model.bundle import save
+from churn_drift.model.fit_cache import FitCache
+from churn_drift.model.metrics import evaluate
+from churn_drift.model.window import fit_window
+from churn_drift.stages import entry
+
+
+def main() -> None:
+    """Fit the first model with its calibration, threshold and reference profile."""
+    settings = load_section(Train, "train")
+    batches = BatchFolder(paths.BATCHES)
+    batches.require_labels(batches.reference)
+
+    bundle, fitted = fit_window(
+        batches,
+        batches.reference,
+        parent=None,
+        reason="first model, of the reference batches",
+        settings=settings,
+        cache=FitCache(entry.cache_folder()),
+    )
+    labels = batches.labelled(batches.reference).labels
+    scores = evaluate(labels, fitted.out_of_fold, threshold=bundle.threshold, confidence=0.95)
+
+    version = save(bundle, paths.BASELINE)
+    io.write_json(
+        {"version": version, "threshold": bundle.threshold, "out_of_fold": scores.to_dict()}, paths.BASELINE_METRICS
+    )
+
+
+if __name__ == "__main__":
+    entry.run(main)

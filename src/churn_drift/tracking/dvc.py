@@ -1,0 +1,59 @@
+"""DVC's own commands, run as a user would type them."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from churn_drift.errors import ChurnDriftError, PipelineError
+
+_STAGE_FAILED = re.compile(r"exited with (\d+)")
+
+
+def reproduce() -> None:
+    """`dvc repro`, its output passed on. Raises ChurnDriftError where a stage refused its input, PipelineError else."""
+    status, said = _run(["repro"])
+    if status:
+        refused = _STAGE_FAILED.search(said)
+        if refused and refused[1] == "2":
+            raise ChurnDriftError("a stage refused its input (see above); `dvc checkout` brings the last results back")
+        raise PipelineError("`dvc repro` failed (see above)")
+
+
+def add(path: Path) -> None:
+    """`dvc add`: pin what lies there."""
+    _quietly(["add", "--quiet", str(path)])
+
+
+def checkout(path: Path) -> None:
+    """`dvc checkout`: bring back what is pinned, from the cache."""
+    _quietly(["checkout", "--quiet", str(path)])
+
+
+def _quietly(arguments: Sequence[str]) -> None:
+    done = subprocess.run([*_dvc(), *arguments], env=_environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = " ".join(done.stderr.split()) or "no reason given"
+        raise PipelineError(f"`dvc {' '.join(arguments)}` failed: {reason}")
+
+
+def _run(arguments: Sequence[str]) -> tuple[int, str]:
+    """Exit code and the errors said; both streams go on to the user's as they come."""
+    with subprocess.Popen([*_dvc(), *arguments], env=_environment(), stderr=subprocess.PIPE, text=True) as process:
+        said = []
+        for line in process.stderr or ():
+            sys.stderr.write(line)
+            said.append(line)
+    return process.returncode, "".join(said)
+
+
+def _dvc() -> list[str]:
+    return [sys.executable, "-m", "dvc"]
+
+
+def _environment() -> dict[str, str]:
+    """This Python first on the path: the stages' `python` is the one that has the package."""
+    here = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": os.pathsep.join([here, os.environ.get("PATH", "")])}

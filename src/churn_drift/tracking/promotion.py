@@ -1,0 +1,71 @@
+"""The two pins: models/candidate is what the experiment proposes, models/champion is what serves.
+
+Only `promote` writes the champion: copy, verify, `dvc add`, one ledger line. The pin in git is the truth; a crash
+between two of these steps is healed by the next call, because each step looks at what is there.
+"""
+
+import fcntl
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from churn_drift import paths
+from churn_drift.model.bundle import load, save, version_of
+from churn_drift.model.inference import check_golden
+from churn_drift.tracking import dvc, ledger
+
+
+def promote(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The candidate as champion, where its version was never in the ledger; the ledger's new line, or None.
+
+    metrics  of the run that proposes it, for the ledger
+    """
+    with _alone():
+        candidate = load(paths.CANDIDATE)
+        version = version_of(paths.CANDIDATE)
+        past = ledger.entries(paths.LEDGER)
+        if any(entry["version"] == version for entry in past):
+            return None
+        check_golden(candidate)
+        save(candidate, paths.CHAMPION)
+        dvc.add(paths.CHAMPION)
+        entry = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "action": "promote",
+            "version": version,
+            "replaces": past[-1]["version"] if past else None,
+            "reason": candidate.facts["reason"],
+            "commit": _commit(),
+            "data": candidate.facts["data"],
+            "params": candidate.facts["params"],
+            "metrics": dict(metrics),
+        }
+        ledger.append(entry, paths.LEDGER)
+        return entry
+
+
+def restore_champion() -> str | None:
+    """The pinned champion's version, brought back from the cache where it is missing; None where nothing is pinned."""
+    if not paths.CHAMPION.with_suffix(".dvc").exists():
+        return None
+    if not paths.CHAMPION.exists():
+        dvc.checkout(paths.CHAMPION)
+    return version_of(paths.CHAMPION)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One promotion at a time; the lock goes with the process."""
+    lock = Path(".dvc/tmp/promote.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _commit() -> str | None:
+    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None if done.returncode == 0 else None

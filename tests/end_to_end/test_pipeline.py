@@ -1,0 +1,1 @@
+"""The whole pipeline, as a user runs it, in a copy of the repository."""
