@@ -1,4 +1,6 @@
-"""Make the simulator's statistics from a Cell2Cell CSV: python scripts/fit_simulator.py INPUT.csv OUTPUT.json
+"""Make the simulator's statistics from a Cell2Cell CSV.
+
+    python scripts/fit_simulator.py INPUT.csv OUTPUT.json
 
 Nothing that describes fewer than 10 customers is written: leaves, histogram cells, level counts and the
 leaves of the churn trees are counted, and the two ends of every histogram are means of ten customers.
@@ -8,6 +10,7 @@ import argparse
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +45,7 @@ class Plan:
     lean: bool = True
 
 
-THIRD = {"unit": 1 / 3, "decimals": 1}
+THIRD = (1 / 3, 1)
 NO_BILL, NO_CHANGE, NO_AGE = ("MissingUsage", 2), ("MissingUsage", 1), ("MissingAge", 1)
 
 PLANS = (
@@ -61,30 +64,50 @@ PLANS = (
     Plan("HandsetPrice", leaves=28),
     Plan("AgeHH1", 2, missing=NO_AGE),
     Plan("AgeHH2", 2, leaves=20, missing=NO_AGE),
-    *(Plan(name) for name in (
-        "MaritalStatus", "IncomeGroup", "Homeownership", "HasCreditCard", "Occupation", "PrizmCode", "ChildrenInHH",
-        "BuysViaMailOrder", "RespondsToMailOffers", "TruckOwner", "RVOwner", "OwnsMotorcycle", "OptOutMailings",
-        "NonUSTravel", "OwnsComputer", "NewCellphoneUser", "NotNewCellphoneUser", "UniqueSubs", "ActiveSubs",
-    )),
+    *(
+        Plan(name)
+        for name in (
+            "MaritalStatus",
+            "IncomeGroup",
+            "Homeownership",
+            "HasCreditCard",
+            "Occupation",
+            "PrizmCode",
+            "ChildrenInHH",
+            "BuysViaMailOrder",
+            "RespondsToMailOffers",
+            "TruckOwner",
+            "RVOwner",
+            "OwnsMotorcycle",
+            "OptOutMailings",
+            "NonUSTravel",
+            "OwnsComputer",
+            "NewCellphoneUser",
+            "NotNewCellphoneUser",
+            "UniqueSubs",
+            "ActiveSubs",
+        )
+    ),
     Plan("MonthlyMinutes", leaves=24, missing=NO_BILL),
     Plan("TotalRecurringCharge", leaves=24, missing=NO_BILL),
     Plan("OverageMinutes", leaves=20, missing=NO_BILL),
     Plan("RoamingCalls", 0.1, 1, leaves=12, missing=NO_BILL),
     Plan("DirectorAssistedCalls", 0.2475, 2, leaves=12, missing=NO_BILL),
     Plan("BillBeyondPlan", 0.01, 2, leaves=28, missing=NO_BILL),
-    Plan("PeakCallsInOut", **THIRD, leaves=24),
-    Plan("OffPeakCallsInOut", **THIRD, leaves=24),
-    Plan("OutboundCalls", **THIRD, leaves=24),
-    Plan("InboundCalls", **THIRD, leaves=24),
+    Plan("NoCalls", leaves=16),
+    Plan("PeakCallsInOut", *THIRD, leaves=24),
+    Plan("OffPeakCallsInOut", *THIRD, leaves=24),
+    Plan("OutboundCalls", *THIRD, leaves=24),
+    Plan("InboundCalls", *THIRD, leaves=24),
     Plan("ReceivedCalls", 0.1, 1, leaves=24),
-    Plan("UnansweredCalls", **THIRD, leaves=20),
-    Plan("DroppedCalls", **THIRD, leaves=20),
-    Plan("BlockedCalls", **THIRD, leaves=20),
+    Plan("UnansweredCalls", *THIRD, leaves=20),
+    Plan("DroppedCalls", *THIRD, leaves=20),
+    Plan("BlockedCalls", *THIRD, leaves=20),
     Plan("DroppedBlockedExtra", 0.1, 1, leaves=6, lean=False),
-    Plan("CustomerCareCalls", **THIRD),
-    Plan("ThreewayCalls", **THIRD, leaves=12),
-    Plan("CallForwardingCalls", **THIRD, leaves=3),
-    Plan("CallWaitingCalls", **THIRD, leaves=20),
+    Plan("CustomerCareCalls", *THIRD),
+    Plan("ThreewayCalls", *THIRD, leaves=12),
+    Plan("CallForwardingCalls", *THIRD, leaves=3),
+    Plan("CallWaitingCalls", *THIRD, leaves=20),
     Plan("MinutesChangeShare", 0.001, 3, leaves=28, missing=NO_CHANGE),
     Plan("PercChangeRevenues", 0.1, 1, leaves=28, missing=NO_CHANGE),
     Plan("ReferralsMadeBySubscriber", leaves=6),
@@ -92,7 +115,14 @@ PLANS = (
     Plan("RetentionOffersAccepted", leaves=4),
 )
 
+CALLS = (
+    *("UnansweredCalls", "OutboundCalls", "InboundCalls", "ReceivedCalls", "CustomerCareCalls", "ThreewayCalls"),
+    *("CallWaitingCalls", "PeakCallsInOut", "OffPeakCallsInOut", "DroppedBlockedCalls"),
+)
+"""All zero for half of the customers between .65 and .75 of the order, though they have minutes: a flaw of the file."""
+
 EDGE = 1e-6
+"""Keeps latent values finite."""
 
 
 def read(path: str | Path) -> pd.DataFrame:
@@ -104,15 +134,16 @@ def read(path: str | Path) -> pd.DataFrame:
 # --- the file as numbers -----------------------------------------------------------------------------------------
 
 
-def to_draft(frame: pd.DataFrame, levels: dict[str, list[str]], *, position: Floats | None = None) -> Draft:
+def to_draft(frame: pd.DataFrame, levels: dict[str, list[str]]) -> Draft:
     """Every column as numbers (levels by place, NaN missing), with the simulator's helper columns."""
-    rows = len(frame)
-    draft: Draft = {"Position": (np.arange(rows) + 0.5) / rows if position is None else position}
+    draft: Draft = {"Position": (np.arange(len(frame)) + 0.5) / len(frame)}
     for name in schema.NAMES:
         if name in levels:
             draft[name] = _places(frame[name], levels[name])
-        elif name != "CustomerID":
-            draft[name] = (frame[name] == "Yes").to_numpy(float) if name == "Churn" else frame[name].to_numpy(float)
+        elif name == schema.LABEL:
+            draft[name] = (frame[name] == "Yes").to_numpy().astype(np.float64)
+        elif name != schema.ID:
+            draft[name] = frame[name].to_numpy().astype(np.float64)
     draft["Market"] = _places(frame["ServiceArea"].str[:3], levels["Market"])
     return draft | _helpers(draft)
 
@@ -137,6 +168,7 @@ def _helpers(draft: Draft) -> Draft:
         "LastMinutes": np.maximum(minutes + change, 0),
         "LastRevenue": draft["MonthlyRevenue"] + draft["PercChangeRevenues"],
         "DroppedBlockedExtra": draft["DroppedBlockedCalls"] - draft["DroppedCalls"] - draft["BlockedCalls"],
+        "NoCalls": np.all([draft[name] == 0 for name in CALLS], axis=0) * 1.0,
         "MissingUsage": np.isnan(minutes) * 1.0 + np.isnan(change) * 1.0,
         "MissingAge": np.isnan(draft["AgeHH1"]) * 1.0,
     }
@@ -165,7 +197,7 @@ def find_levels(frame: pd.DataFrame) -> dict[str, list[str]]:
     return levels
 
 
-def _by_churn(values: pd.Series, churn: Floats) -> list[str]:
+def _by_churn(values: pd.Series, churn: npt.NDArray[Any]) -> list[str]:
     grouped = pd.Series(churn).groupby(values.to_numpy()).agg(["sum", "size"])
     grouped = grouped[grouped["size"] >= SMALLEST]
     rate = (grouped["sum"] + 100 * churn.mean()) / (grouped["size"] + 100)
@@ -192,10 +224,15 @@ def fit_node(plan: Plan, draft: Draft, inputs: list[str], scores: Draft, random:
     full[used] = np.interp(drawn, *score)
     scores[plan.name] = full
     return {
-        "name": plan.name, "unit": plan.unit, "decimals": plan.decimals,
-        "missing": list(plan.missing) if plan.missing else None, "splits": splits,
+        "name": plan.name,
+        "unit": plan.unit,
+        "decimals": plan.decimals,
+        "missing": list(plan.missing) if plan.missing else None,
+        "splits": splits,
         "weights": {name: _short(w) for name, w in zip(names, weights, strict=True) if w},
-        "slope": _shorts(slope), "shift": _shorts(shift), "noise": _shorts(noise),
+        "slope": _shorts(slope),
+        "shift": _shorts(shift),
+        "noise": _shorts(noise),
         "leaves": [segments(drawn[leaf == number]) for number in range(leaf.max() + 1)],
         "score": [_shorts(score[0]), _shorts(score[1])],
     }
@@ -232,8 +269,12 @@ def to_splits(tree: Any, place: list[int], known: list[Floats]) -> list[list[flo
     assert min(tree.n_node_samples[node] for node in outer) >= SMALLEST
     number = {node: i for i, node in enumerate(inner)} | {node: -1 - i for i, node in enumerate(outer)}
     return [
-        [place[tree.feature[node]], _between(known[tree.feature[node]], tree.threshold[node]),
-         number[tree.children_left[node]], number[tree.children_right[node]]]
+        [
+            place[tree.feature[node]],
+            _between(known[tree.feature[node]], tree.threshold[node]),
+            number[tree.children_left[node]],
+            number[tree.children_right[node]],
+        ]
         for node in inner
     ]
 
@@ -335,9 +376,13 @@ def segments(drawn: Floats) -> dict[str, list[int]]:
         cells[0][1] = min(np.round(ordered[:SMALLEST].mean()), cells[0][2])
     if cells[-1][1] < cells[-1][2]:
         cells[-1][2] = max(np.round(ordered[-SMALLEST:].mean()), cells[-1][1])
-    assert all(cell[0] >= SMALLEST for cell in cells) and sum(cell[0] for cell in cells) == total
-    return {"count": [int(c[0]) for c in cells], "low": [int(c[1]) for c in cells],
-            "width": [int(c[2] - c[1]) for c in cells]}
+    assert all(cell[0] >= SMALLEST for cell in cells)
+    assert sum(cell[0] for cell in cells) == total
+    return {
+        "count": [int(c[0]) for c in cells],
+        "low": [int(c[1]) for c in cells],
+        "width": [int(c[2] - c[1]) for c in cells],
+    }
 
 
 def _merged(cells: list[list[float]]) -> list[list[float]]:
@@ -357,12 +402,23 @@ def _merged(cells: list[list[float]]) -> list[list[float]]:
 # --- churn -------------------------------------------------------------------------------------------------------
 
 CHURN = {
-    "objective": "binary:logistic", "tree_method": "hist", "eta": 0.06, "max_depth": 3, "min_child_weight": 20,
-    "subsample": 0.8, "colsample_bytree": 0.5, "lambda": 3, "max_bin": 128, "nthread": 1, "seed": 0,
+    "objective": "binary:logistic",
+    "tree_method": "hist",
+    "eta": 0.06,
+    "max_depth": 3,
+    "min_child_weight": 20,
+    "subsample": 0.8,
+    "colsample_bytree": 0.5,
+    "lambda": 3,
+    "max_bin": 128,
+    "nthread": 1,
+    "seed": 0,
 }
-ROUNDS = 320
-SHARPNESS = 1.15
-"""How far the log-odds are stretched: an estimate with calibrated odds is flatter than the truth. At 1.15
+ROUNDS, OWN_ROUNDS = 100, 70
+STRETCHES = (0.0, 0.25, 0.65, 1.0)
+"""Where the order is cut for the trees of each part: early customers leave for other reasons than late ones."""
+SHARPNESS = 1.22
+"""How far the log-odds are stretched: an estimate with calibrated odds is flatter than the truth. At 1.22
 the same model reaches the same AUC on simulated as on real rows (scripts/simulator_fidelity.py)."""
 
 
@@ -374,14 +430,15 @@ def fit_churn(draft: Draft, inputs: list[str]) -> dict[str, Any]:
     fold = np.random.Generator(np.random.PCG64(1)).integers(0, 3, len(label))
     score = np.zeros(len(label))
     for held in range(3):
-        model = _boost(table[fold != held], label[fold != held])
-        score[fold == held] = model.predict(xgboost.DMatrix(table[fold == held]), output_margin=True)
+        score[fold == held] = _boost(table[fold != held], label[fold != held]).margin(table[fold == held])
     slope = [SHARPNESS * _logistic_slope(*parts) for parts in zip(_parts(score, 5), _parts(label, 5), strict=True)]
-    model = _boost(table, label)
-    trees = [_churn_tree(json.loads(tree), known) for tree in model.get_dump(dump_format="json")]
+    trees = [_churn_tree(json.loads(tree), known, stretch) for tree, stretch in _boost(table, label).dump()]
     churn: dict[str, Any] = {
-        "trees": trees, "slope_at": [0.1, 0.3, 0.5, 0.7, 0.9], "slope": _shorts(slope),
-        "offset_at": [0.0, 1.0], "offset": [_short(logit(label.mean()))] * 2,
+        "trees": trees,
+        "slope_at": [0.1, 0.3, 0.5, 0.7, 0.9],
+        "slope": _shorts(slope),
+        "offset_at": [0.0, 1.0],
+        "offset": [_short(logit(label.mean()))] * 2,
     }
     for tree in trees:
         leaf = simulator.find_leaves(tree["splits"], inputs, draft)
@@ -390,9 +447,41 @@ def fit_churn(draft: Draft, inputs: list[str]) -> dict[str, Any]:
     return churn
 
 
-def _boost(table: Floats, label: Floats) -> xgboost.Booster:
-    data = xgboost.DMatrix(table, label)
-    return xgboost.train({**CHURN, "base_score": float(label.mean())}, data, ROUNDS)
+@dataclass(frozen=True)
+class Boosted:
+    """Trees for all customers, and more trees for each stretch of the order: what drives churn changes along it."""
+
+    shared: xgboost.Booster
+    own: tuple[xgboost.Booster, ...]
+
+    def margin(self, table: npt.NDArray[Any]) -> Floats:
+        """Log-odds of leaving."""
+        margin = np.asarray(self.shared.predict(xgboost.DMatrix(table), output_margin=True), dtype=np.float64)
+        for booster, rows in zip(self.own, _stretches(table), strict=True):
+            data = xgboost.DMatrix(table[rows], base_margin=margin[rows])
+            margin[rows] = booster.predict(data, output_margin=True)
+        return margin
+
+    def dump(self) -> list[tuple[str, tuple[float, float] | None]]:
+        """Every tree as JSON, and the stretch where it counts; None for everywhere."""
+        trees: list[tuple[str, tuple[float, float] | None]] = []
+        trees += [(tree, None) for tree in self.shared.get_dump(dump_format="json")]
+        for booster, stretch in zip(self.own, pairwise(STRETCHES), strict=True):
+            trees += [(tree, stretch) for tree in booster.get_dump(dump_format="json")]
+        return trees
+
+
+def _boost(table: npt.NDArray[Any], label: Floats) -> Boosted:
+    base = {**CHURN, "base_score": float(label.mean())}
+    shared = xgboost.train(base, xgboost.DMatrix(table, label), ROUNDS)
+    margin = shared.predict(xgboost.DMatrix(table), output_margin=True)
+    parts = [xgboost.DMatrix(table[rows], label[rows], base_margin=margin[rows]) for rows in _stretches(table)]
+    return Boosted(shared, tuple(xgboost.train(base, part, OWN_ROUNDS) for part in parts))
+
+
+def _stretches(table: npt.NDArray[Any]) -> list[npt.NDArray[np.bool_]]:
+    """Rows in each stretch; the place in the order is the first input."""
+    return [(table[:, 0] > start) & (table[:, 0] <= end) for start, end in pairwise(STRETCHES)]
 
 
 def _parts(values: Floats, parts: int) -> list[Floats]:
@@ -411,7 +500,9 @@ def _logistic_slope(score: Floats, label: Floats) -> float:
     return slope
 
 
-def _churn_tree(root: dict[str, Any], known: list[npt.NDArray[np.float32]]) -> dict[str, Any]:
+def _churn_tree(
+    root: dict[str, Any], known: list[npt.NDArray[np.float32]], stretch: tuple[float, float] | None
+) -> dict[str, Any]:
     """An XGBoost tree as splits: its `x < t` is our `x <= middle between t and the value below it`."""
     splits: list[list[float]] = []
     value: list[float] = []
@@ -429,6 +520,11 @@ def _churn_tree(root: dict[str, Any], known: list[npt.NDArray[np.float32]]) -> d
         splits[place] = [column, _between(known[column], float(just_below)), yes, no]
         return place
 
+    if stretch is None:
+        add(root)
+        return {"splits": splits, "value": value}
+    value.append(0)
+    splits += [[0, stretch[0], -1, 1], [0, stretch[1], 2, -1]]
     add(root)
     return {"splits": splits, "value": value}
 
@@ -463,7 +559,7 @@ def fit(frame: pd.DataFrame, *, seed: int = 0) -> dict[str, Any]:
     nodes = []
     for plan in PLANS:
         nodes.append(fit_node(plan, draft, inputs, scores, random))
-        made = simulator.COMPLETE.get(plan.name, lambda d: {})(draft)
+        made = list(simulator.COMPLETE[plan.name](draft)) if plan.name in simulator.COMPLETE else []
         inputs += [name for name in (plan.name, *made) if name not in inputs]
     statistics: dict[str, Any] = {
         "format": simulator.FORMAT,
@@ -474,7 +570,9 @@ def fit(frame: pd.DataFrame, *, seed: int = 0) -> dict[str, Any]:
         },
         "smallest_cell": SMALLEST,
         "levels": {name: values for name, values in levels.items() if name != "Market"} | {"Churn": ["No", "Yes"]},
-        "inputs": inputs, "nodes": nodes, "gaps": fit_gaps(frame["CustomerID"].to_numpy(float)),
+        "inputs": inputs,
+        "nodes": nodes,
+        "gaps": fit_gaps(frame["CustomerID"].to_numpy(float)),
         "churn": fit_churn(draft, inputs),
     }
     statistics["levels"]["MadeCallToRetentionTeam"] = ["No", "Yes"]
@@ -489,7 +587,7 @@ def fit_gaps(ids: Floats) -> dict[str, list[int]]:
     return {"gap": [int(g) for g in gap[kept]], "count": [int(c) for c in count[kept]]}
 
 
-def _between(known: Floats, threshold: float) -> float:
+def _between(known: npt.NDArray[Any], threshold: float) -> float:
     """The shortest number that splits the known values as `threshold` does."""
     upper = int(np.searchsorted(known, threshold, side="right"))
     below, above = float(known[max(upper - 1, 0)]), float(known[min(upper, len(known) - 1)])

@@ -1,4 +1,6 @@
-"""Measure how faithful the simulator is: python scripts/simulator_fidelity.py cell2cell.csv [--statistics JSON]
+"""Measure how faithful the simulator is to a Cell2Cell CSV.
+
+    python scripts/simulator_fidelity.py cell2cell.csv [--statistics JSON] [--json]
 
 Marginals and dependences are compared with the whole file. The AUC of a model trained on simulated rows
 is honest: unless --in-sample is given, the statistics behind it are fitted again on 70 % of the file and
@@ -24,8 +26,16 @@ from churn_drift.data import simulator
 
 Floats = npt.NDArray[np.float64]
 MODEL = {
-    "objective": "binary:logistic", "tree_method": "hist", "eta": 0.05, "max_depth": 5, "min_child_weight": 50,
-    "subsample": 0.8, "colsample_bytree": 0.7, "max_cat_threshold": 8, "nthread": 1, "seed": 0,
+    "objective": "binary:logistic",
+    "tree_method": "hist",
+    "eta": 0.05,
+    "max_depth": 5,
+    "min_child_weight": 50,
+    "subsample": 0.8,
+    "colsample_bytree": 0.7,
+    "max_cat_threshold": 8,
+    "nthread": 1,
+    "seed": 0,
 }
 TREES = 200
 FLOOR = 1e-4
@@ -55,12 +65,12 @@ def _shares(reference: pd.Series, other: pd.Series) -> tuple[Floats, Floats]:
     return first, second
 
 
-def _numeric_bins(values: pd.Series, edges: Floats) -> npt.NDArray[np.intp]:
+def _numeric_bins(values: pd.Series, edges: Floats) -> npt.NDArray[Any]:
     numbers = values.to_numpy(float, na_value=np.nan)
     return np.where(np.isnan(numbers), len(edges) + 1, np.searchsorted(edges, numbers, side="left"))
 
 
-def _level_bins(values: pd.Series, place: Mapping[str, int]) -> npt.NDArray[np.intp]:
+def _level_bins(values: pd.Series, place: Mapping[str, int]) -> npt.NDArray[Any]:
     rare, missing = len(place), len(place) + 1
     return values.map(place).fillna(rare).where(values.notna(), missing).to_numpy(np.intp)
 
@@ -182,7 +192,7 @@ def score(train: pd.DataFrame, test: pd.DataFrame, *, made: bool) -> Floats:
     for name in first.columns[[not pd.api.types.is_numeric_dtype(first[n]) for n in first.columns]]:
         levels = sorted(first[name].dropna().unique())
         first[name] = pd.Categorical(first[name], levels)
-        second[name] = pd.Categorical(second[name], levels)
+        second[name] = pd.Categorical(second[name].where(second[name].isin(levels)), levels)
     data = xgboost.DMatrix(first, (train["Churn"] == "Yes").to_numpy(), enable_categorical=True)
     model = xgboost.train(MODEL, data, TREES)
     return np.asarray(model.predict(xgboost.DMatrix(second, enable_categorical=True)))
@@ -224,7 +234,9 @@ def timeline(frame: pd.DataFrame, *, made: bool = False) -> dict[str, list[float
 # --- report ------------------------------------------------------------------------------------------------------
 
 
-def measure(real: pd.DataFrame, statistics: dict[str, Any], *, seed: int, in_sample: bool, models: bool) -> dict[str, Any]:
+def measure(
+    real: pd.DataFrame, statistics: dict[str, Any], *, seed: int, in_sample: bool, models: bool
+) -> dict[str, Any]:
     """Every figure of the report."""
     simulated = simulator.simulate(statistics, rows=len(real), seed=seed)
     shifts = composition(real, simulated)
@@ -288,8 +300,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     result = measure(
-        fit_simulator.read(options.input), simulator.load_statistics(options.statistics),
-        seed=options.seed, in_sample=options.in_sample, models=not options.no_models,
+        fit_simulator.read(options.input),
+        simulator.load_statistics(options.statistics),
+        seed=options.seed,
+        in_sample=options.in_sample,
+        models=not options.no_models,
     )
     if options.json:
         print(json.dumps(result, default=float, indent=1))

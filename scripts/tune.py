@@ -5,8 +5,8 @@
 
 Successive halving over seeded random settings: all of them once in 3-fold cross-validation, the best third by
 log loss again with a second seed, the best third of those with a third. Log loss decides, because the
-policy's evidence is measured in it; AUC is shown beside. Settings within one paired standard error of
-the best are ties, and of ties the cheapest (trees x depth) is chosen.
+policy's evidence is measured in it; AUC is shown beside, and so is what a fit costs. Settings marked = are
+within one paired standard error of the best: the data does not tell them from it.
 """
 
 import argparse
@@ -55,10 +55,6 @@ class Trial:
     def loss(self) -> Numbers:
         return np.asarray(np.mean(self.losses, axis=0))
 
-    @property
-    def cost(self) -> int:
-        return self.settings.trees * self.settings.max_depth
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -70,9 +66,12 @@ def main() -> None:
     params = load_params()
     frame = reference_frame(params, data=arguments.data)
     columns, labels = columns_of(frame), labels_of(frame)
-    print(f"{len(frame)} rows, churn {labels.mean():.3f}, {FOLDS}-fold, {arguments.trials} settings, seed {arguments.seed}")
+    print(f"{len(frame)} rows, churn {labels.mean():.3f}; {arguments.trials} settings, {FOLDS} folds")
 
-    trials = [Trial(params.train), *(Trial(s) for s in drawn(params.train, trials=arguments.trials - 1, seed=arguments.seed))]
+    trials = [
+        Trial(params.train),
+        *(Trial(s) for s in drawn(params.train, trials=arguments.trials - 1, seed=arguments.seed)),
+    ]
     for seed in range(1, 4):
         for trial in trials:
             measure(trial, columns, labels, seed=seed)
@@ -81,17 +80,16 @@ def main() -> None:
         if seed < 3:
             trials = trials[: -(-len(trials) // 3)]
 
-    best = trials[0]
-    ties = [trial for trial in trials if not clearly_worse(trial, best)]
-    chosen = min(ties, key=lambda trial: trial.cost)
-    print(f"\nchosen: the cheapest of {len(ties)} within one standard error of the best")
-    print("\n".join(f"  {name}: {getattr(chosen.settings, name)}" for name in SPACE))
+    print("\nchosen, for params.yaml:")
+    print("\n".join(f"  {name}: {getattr(trials[0].settings, name):g}" for name in SPACE))
 
 
 def reference_frame(params: Params, *, data: str | None) -> pd.DataFrame:
     """The labelled reference rows, by acquisition order: all that this search may see."""
     raw = io.read_raw(Path(data)) if data else ingest(params.ingest).frame
-    clean = preprocess(raw, source=data or params.ingest.source, zero_is_missing=params.preprocess.zero_is_missing).frame
+    clean = preprocess(
+        raw, source=data or params.ingest.source, zero_is_missing=params.preprocess.zero_is_missing
+    ).frame
     first = clean.iloc[: round(len(clean) * params.split_batches.reference_share)]
     return first[first["Churn"].notna()].reset_index(drop=True)
 
@@ -131,7 +129,8 @@ def show(trials: list[Trial], *, seed: int) -> None:
     print(f"\nafter {seed} seed{'s' * (seed > 1)}: log loss, AUC, CPU seconds a round, settings")
     for trial in trials[:12]:
         values = " ".join(f"{name}={getattr(trial.settings, name):g}" for name in SPACE)
-        print(f"  {trial.loss.mean():.5f}  {np.mean(trial.aucs):.4f}  {trial.seconds / seed:5.2f}  {values}")
+        mark = " " if clearly_worse(trial, trials[0]) else "="
+        print(f"{mark} {trial.loss.mean():.5f}  {np.mean(trial.aucs):.4f}  {trial.seconds / seed:5.2f}  {values}")
 
 
 if __name__ == "__main__":

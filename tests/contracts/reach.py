@@ -1,9 +1,16 @@
-"""Which modules of the package a module reaches by its imports, lazy ones included."""
+"""Which modules of the package a module reaches by its imports, lazy ones included.
+
+python tests/contracts/reach.py     each stage's sources, as dvc.yaml lists them
+"""
 
 import ast
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[2] / "src"
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src"
+STAGES = ("ingest", "preprocess", "split_batches", "train_baseline", "drift_check", "retrain", "evaluate")
 
 
 def reached(module: str) -> set[str]:
@@ -17,8 +24,32 @@ def reached(module: str) -> set[str]:
             if part not in seen:
                 seen.add(part)
                 waiting += _imports(part)
-    files = {_file(name) for name in seen}
-    return {str(file.relative_to(SOURCE.parent)) for file in files if _holds_code(file)}
+    return {_name(file) for file in map(_file, seen) if holds_code(file)}
+
+
+def expanded(declared: Iterable[str]) -> set[str]:
+    """The files that declared dependencies under src/ stand for: a directory is all its files. DVC sees what
+    .dvcignore leaves; a file without code (a docstring only) changes nothing and is left out."""
+    files: set[str] = set()
+    for path in (ROOT / name for name in declared if name.startswith("src/")):
+        within = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+        files |= {_name(file) for file in within if "__pycache__" not in file.parts and holds_code(file)}
+    return files
+
+
+def compact(files: set[str]) -> list[str]:
+    """The same files, with a folder in place of all of its files."""
+    whole = {parent for file in files if expanded([parent := str(Path(file).parent)]) <= files}
+    return sorted({file for file in files if str(Path(file).parent) not in whole} | whole)
+
+
+@cache
+def holds_code(file: Path) -> bool:
+    """Whether the file is more than a docstring; data always is."""
+    if file.suffix != ".py":
+        return True
+    body = ast.parse(file.read_text()).body
+    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
 
 
 def _with_parents(name: str) -> list[str]:
@@ -26,6 +57,7 @@ def _with_parents(name: str) -> list[str]:
     return [".".join(parts[: end + 1]) for end in range(len(parts))]
 
 
+@cache
 def _imports(name: str) -> list[str]:
     found = []
     for node in ast.walk(ast.parse(_file(name).read_text())):
@@ -46,11 +78,10 @@ def _file(name: str) -> Path:
     return base.with_suffix(".py") if base.with_suffix(".py").exists() else base / "__init__.py"
 
 
-def _holds_code(file: Path) -> bool:
-    body = ast.parse(file.read_text()).body
-    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
+def _name(file: Path) -> str:
+    return str(file.relative_to(ROOT))
 
 
 if __name__ == "__main__":
-    for stage in ("ingest", "preprocess", "split_batches", "train_baseline", "drift_check", "retrain", "evaluate"):
-        print(f"{stage}:", *sorted(reached(f"churn_drift.stages.{stage}")), sep="\n      - ")
+    for stage in STAGES:
+        print(f"{stage}:", *compact(reached(f"churn_drift.stages.{stage}")), sep="\n      - ")

@@ -45,7 +45,8 @@ def test_another_seed_gives_other_customers(statistics):
 def test_rows_beyond_one_chunk_follow_the_first_ones(statistics):
     frame = simulator.simulate(statistics, rows=simulator.CHUNK + 10, seed=1)
     assert len(frame) == simulator.CHUNK + 10
-    assert frame["CustomerID"].is_monotonic_increasing and frame["CustomerID"].is_unique
+    assert frame["CustomerID"].is_monotonic_increasing
+    assert frame["CustomerID"].is_unique
 
 
 # --- legal -------------------------------------------------------------------------------------------------------
@@ -105,7 +106,10 @@ def test_missing_numbers_are_missing_together_as_in_the_file(customers):
 def test_the_written_file_has_the_tokens_of_the_real_one(statistics):
     text = simulator.simulate(statistics, rows=3000, seed=1).to_csv(index=False, na_rep="NA")
     assert text.startswith("CustomerID,Churn,MonthlyRevenue,")
-    assert ",NA,NA," in text and ",Unknown," in text and ",," not in text and "-0.0," not in text
+    assert ",NA,NA," in text
+    assert ",Unknown," in text
+    assert ",," not in text
+    assert "-0.0," not in text
 
 
 # --- like the file -----------------------------------------------------------------------------------------------
@@ -126,7 +130,8 @@ def test_derived_columns_keep_their_bounds(customers):
 def test_tenure_falls_along_the_order(customers):
     tenths = [customers["MonthsInService"].iloc[i * ROWS // 10 : (i + 1) * ROWS // 10].mean() for i in range(9)]
     assert tenths == sorted(tenths, reverse=True)
-    assert tenths[0] > 36 and tenths[8] < 11
+    assert tenths[0] > 36
+    assert tenths[8] < 11
 
 
 def test_missing_bills_are_the_last_customers(customers):
@@ -180,12 +185,13 @@ def test_a_file_that_is_not_statistics_is_refused_with_the_remedy(tmp_path, text
     path.write_text(text)
     with pytest.raises(DataError, match=message) as caught:
         simulator.load_statistics(path)
-    assert "other.json" in str(caught.value) and "fit_simulator.py" in str(caught.value)
+    assert "other.json" in str(caught.value)
+    assert "fit_simulator.py" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_absent_statistics_are_refused_with_the_remedy(tmp_path):
-    with pytest.raises(DataError, match="cannot be read .*fit_simulator.py"):
+    with pytest.raises(DataError, match=r"cannot be read .*fit_simulator.py"):
         simulator.load_statistics(tmp_path / "absent.json")
 
 

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_one_thread_gives_the_bytes_of_two() -> None:
         "from tests.model.test_train import LABELS, SETTINGS, WINDOW, fit_booster\n"
         "print(sha256(fit_booster(WINDOW, LABELS, settings=SETTINGS).to_bytes()).hexdigest())"
     )
-    environment = os.environ | {"OMP_THREAD_LIMIT": "1", "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}
+    environment = os.environ | {"OMP_THREAD_LIMIT": "1", "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == sha256(fit_booster(WINDOW, LABELS, settings=SETTINGS).to_bytes()).hexdigest()
 
@@ -147,6 +148,12 @@ def test_margins_twice_too_sure_get_slope_one_half() -> None:
     margin = np.repeat([-2.1972245773362196, 2.1972245773362196], [400, 400])
     labels = np.concatenate([np.arange(400) % 4 == 0, np.arange(400) % 4 != 0]).astype(float)
     assert platt(margin, labels).slope == pytest.approx(0.5, abs=2e-6)
+
+
+def test_margins_that_are_sure_and_worth_nothing_get_slope_zero() -> None:
+    # Here a full Newton step from slope 1 leaps past every useful point.
+    calibration = platt(np.repeat([-20.0, 20.0], 400), np.arange(800) % 2.0)
+    assert (calibration.slope, calibration.intercept) == pytest.approx((0.0, 0.0), abs=1e-6)
 
 
 def test_separable_margins_still_give_finite_numbers() -> None:

@@ -1,9 +1,10 @@
 """`churn-drift run`: reproduce, read the verdicts, promote what is new."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -32,7 +33,7 @@ def run(*, data: str | None, promote: bool) -> int:
 
 
 def _conclude(*, promote: bool) -> int:
-    console = Console(soft_wrap=False)
+    console = Console(highlight=False)
     summary = io.read_json(paths.SUMMARY)
     table.show(io.read_csv(paths.TIMELINE), summary, console)
     champion = promotion.restore_champion()
@@ -40,12 +41,19 @@ def _conclude(*, promote: bool) -> int:
         print("Not promoted: the policy is significantly worse than never retraining.", file=sys.stderr)
         return WORSE
     entry = promotion.promote({k: summary[k] for k in ("auc_policy", "auc_never", "gain")}) if promote else None
-    if entry:
-        console.print(f"Promoted {entry['version']} to {paths.CHAMPION} (was {entry['replaces'] or 'none'}).")
-        console.print(f"To keep it: git add -A models reports dvc.lock && git commit -m 'Promote {entry['version']}'")
-    else:
-        console.print(f"Champion {champion or 'none'}; candidate {summary['candidate']}: nothing to promote.")
+    console.print(_what_next(entry, champion, summary["candidate"]), soft_wrap=True)
     return OK
+
+
+def _what_next(entry: Mapping[str, Any] | None, champion: str | None, candidate: str) -> str:
+    if entry:
+        return (
+            f"Promoted {entry['version']} to {paths.CHAMPION} (it replaces {entry['replaces'] or 'nothing'}).\n"
+            f"Keep it: git add models reports dvc.lock && git commit -m 'Promote {entry['version']}'"
+        )
+    if champion == candidate:
+        return f"Champion {champion}: the candidate is what serves already."
+    return f"Champion {champion or 'none'} stays; candidate {candidate} was not promoted or was champion before."
 
 
 @contextmanager

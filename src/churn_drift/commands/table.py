@@ -1,4 +1,4 @@
-"""The timeline and the verdict of a run, for a terminal."""
+"""The timeline and the verdict of a run, for a terminal of 80 columns and up."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,33 +6,82 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+WIDE = 130
+"""Columns from which the reasons stand in the rows; below, they follow the table."""
 
 
 def show(timeline: pd.DataFrame, summary: Mapping[str, Any], console: Console) -> None:
     """One row a batch, then what it amounts to."""
+    rows = timeline.to_dict("records")
+    wide = console.width >= WIDE
+    console.print(_table(rows, reasons=wide))
+    if not wide:
+        console.print()
+        for row in rows:
+            console.print(_number_of(row), Text(row["decision"], style=_style(row)) + _reason(row), soft_wrap=True)
+    console.print()
+    console.print(_conclusion(summary), soft_wrap=True)
+
+
+def _table(rows: list[dict[Any, Any]], *, reasons: bool) -> Table:
     table = Table(
-        title="Timeline: each batch scored by the champion as it stood before it", title_justify="left", box=None
+        title="Each batch, scored by the champion as it stood before it",
+        title_justify="left",
+        title_style="bold",
+        caption="drift: share of features; never: AUC had the first model been kept",
+        caption_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
-    for name in ("batch", "rows", "churn", "drifted", "worst feature", "AUC [95 %]", "never", "version", "decision"):
-        table.add_column(name, justify="left" if name in ("batch", "worst feature", "version", "decision") else "right")
-    for row in timeline.to_dict("records"):
-        table.add_row(
-            row["batch"].removeprefix("batch_"),
-            f"{row['rows']:,}",
-            _number(row["churn_rate"], ".3f"),
-            f"{row['drifted_share']:.0%}",
-            row["worst_feature"],
-            f"{_number(row['auc_policy'], '.3f')} [{_number(row['auc_policy_low'], '.3f')}, {_number(row['auc_policy_high'], '.3f')}]",
-            _number(row["auc_never"], ".3f"),
-            row["version"][:7],
-            f"{row['decision']}: {row['reason']}",
-        )
-    console.print(table)
-    console.print(
-        f"\nPolicy {summary['policy']}: mean AUC {_number(summary['auc_policy'], '.4f')}, never retraining "
-        f"{_number(summary['auc_never'], '.4f')}; gain {_number(summary['gain'], '+.4f')} "
-        f"[{_number(summary['gain_low'], '+.4f')}, {_number(summary['gain_high'], '+.4f')}], "
-        f"{summary['promotions']} promotions. Verdict: {summary['verdict']}."
+    for name in ("#", "rows", "churn", "drift"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("worst feature", overflow="ellipsis", no_wrap=True)
+    for name in ("AUC", "95 %", "never"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("version", no_wrap=True)
+    table.add_column("decision", no_wrap=not reasons)
+    for row in rows:
+        decision = Text(row["decision"], style=_style(row))
+        table.add_row(*_cells(row), decision + _reason(row) if reasons else decision)
+    return table
+
+
+def _cells(row: Mapping[Any, Any]) -> list[str]:
+    return [
+        _number_of(row),
+        str(row["rows"]),
+        _number(row["churn_rate"], ".3f"),
+        f"{row['drifted_share']:.0%}",
+        row["worst_feature"],
+        _number(row["auc_policy"], ".3f"),
+        f"{_number(row['auc_policy_low'], '.3f')}-{_number(row['auc_policy_high'], '.3f')}",
+        _number(row["auc_never"], ".3f"),
+        row["version"][:7],
+    ]
+
+
+def _number_of(row: Mapping[Any, Any]) -> str:
+    return str(row["batch"]).removeprefix("batch_")
+
+
+def _reason(row: Mapping[Any, Any]) -> Text:
+    return Text(f": {row['reason']}")
+
+
+def _style(row: Mapping[Any, Any]) -> str:
+    return "bold green" if row["decision"] == "promote" else "dim"
+
+
+def _conclusion(summary: Mapping[str, Any]) -> str:
+    return (
+        f"Policy {summary['policy']}: mean AUC {_number(summary['auc_policy'], '.4f')} with "
+        f"{summary['promotions']} promotions, never retraining {_number(summary['auc_never'], '.4f')}.\n"
+        f"Paired gain {_number(summary['gain'], '+.4f')} "
+        f"(95 % {_number(summary['gain_low'], '+.4f')} to {_number(summary['gain_high'], '+.4f')}): "
+        f"{summary['verdict']}."
     )
 
 

@@ -1,11 +1,12 @@
 """Batches in order of arrival, and drift injected into them on purpose."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
 
 from churn_drift import schema
 from churn_drift.config import Scenario, SplitBatches
@@ -38,7 +39,7 @@ def split(frame: pd.DataFrame, settings: SplitBatches) -> Split:
         raise DataError(f"{len(frame)} customers cannot make {settings.batches} batches; lower split_batches.batches")
     ordered = frame if settings.order == "acquisition" else frame.sample(frac=1, random_state=settings.seed)
     bounds = np.linspace(0, len(ordered), settings.batches + 1).round().astype(int)
-    frames = [ordered.iloc[a:b].reset_index(drop=True) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    frames = [ordered.iloc[a:b].reset_index(drop=True) for a, b in pairwise(bounds)]
     strengths = [strength(settings.scenario, batch) for batch in range(settings.batches)]
     reference = pd.concat(frames[: settings.reference_batches])
     inject = _INJECT[settings.scenario.kind]
@@ -77,22 +78,30 @@ def _covariate(frame: pd.DataFrame, reference: pd.DataFrame, *, size: float, see
 
 
 def _prior(frame: pd.DataFrame, reference: pd.DataFrame, *, size: float, seed: int) -> pd.DataFrame:
-    """Fewer of one class, drawn at random, so that the log odds of churn move by `size`: P(x | churn) stays."""
-    churned = frame[schema.LABEL] == 1
-    rate = float(churned.mean())
-    if not 0 < rate < 1:
+    """Fewer of one class, drawn at random, so that the log odds of churn move by `size`: P(x | churn) stays.
+
+    Rows whose label has not arrived all stay. The batch has fewer rows afterwards.
+    """
+    labels = frame[schema.LABEL].to_numpy()
+    churned, stayed = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    if not (len(churned) and len(stayed)):
         return frame
-    target = float(expit(logit(rate) + size))
-    scarce = churned if size > 0 else ~churned
-    share = target if size > 0 else 1 - target
-    keep = round(int(scarce.sum()) * (1 - share) / share)
-    kept = np.random.default_rng(seed).choice(np.flatnonzero(~scarce), size=keep, replace=False)
-    return frame.iloc[np.sort(np.concatenate([np.flatnonzero(scarce), kept]))].reset_index(drop=True)
+    thinned = stayed if size > 0 else churned
+    keep = round(len(thinned) * math.exp(-abs(size)))
+    kept = np.random.default_rng(seed).choice(thinned, size=keep, replace=False)
+    stays = np.ones(len(frame), dtype=bool)
+    stays[thinned] = False
+    stays[kept] = True
+    return frame[stays].reset_index(drop=True)
 
 
 def _concept(frame: pd.DataFrame, reference: pd.DataFrame, *, size: float, seed: int) -> pd.DataFrame:
-    """Labels exchanged between mirrored ranks of DRIVER for a `size` share of the pairs: P(x), P(churn) stay."""
-    order = np.argsort(frame[DRIVER].to_numpy(), kind="stable")
+    """Labels exchanged between mirrored ranks of DRIVER for a `size` share of the pairs: P(x), P(churn) stay.
+
+    Rows without a label or without DRIVER keep what they have.
+    """
+    ranked = np.flatnonzero(frame[[DRIVER, schema.LABEL]].notna().all(axis=1))
+    order = ranked[np.argsort(frame[DRIVER].to_numpy()[ranked], kind="stable")]
     half = len(order) // 2
     low, high = order[:half], order[::-1][:half]
     swap = np.random.default_rng(seed).random(half) < size

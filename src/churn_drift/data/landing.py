@@ -5,6 +5,7 @@ data/landed/labels/<hash>.csv         CustomerID,Churn, as they come
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pandas as pd
 
 from churn_drift import schema
 from churn_drift.data import io
-from churn_drift.data.preprocess import Preprocessed, check_columns, preprocess
+from churn_drift.data.preprocess import Preprocessed, check_columns, preprocess, typed_cells
 from churn_drift.errors import DataError
 
 LANDED = Path("data/landed")
@@ -24,8 +25,8 @@ class Landed:
     """What became of a file.
 
     path  where it lies now
-    rows  customers (or labels) in it
-    new   False when the same content had landed before
+    rows  customers in the batch, or labels that are new (all, where none is)
+    new   False when all of it had landed before
     """
 
     path: Path
@@ -36,57 +37,59 @@ class Landed:
 def land_batch(raw: pd.DataFrame, *, source: str, folder: Path = LANDED) -> Landed:
     """Validate raw records (label column optional) and land them; labels that came with them land too.
 
-    Raises DataError when the file is not the schema, or a customer has landed before in another batch.
+    A batch that landed before may come again with its labels: those are new then.
+
+    Raises DataError when the file is not the schema, when a customer has landed before in another batch, or when
+    a label contradicts one that landed before.
     """
-    labelled = schema.LABEL in raw
-    raw = raw if labelled else raw.assign(**{schema.LABEL: ""})
-    records = validated(raw, source=source)
+    records = validated(raw if schema.LABEL in raw else raw.assign(**{schema.LABEL: ""}), source=source)
+    labels = records.loc[~records[schema.LABEL].isin(schema.MISSING), [schema.ID, schema.LABEL]]
     content = records[RECORD_NAMES].to_csv(index=False, lineterminator="\n").encode()
     key = hashlib.sha256(content).hexdigest()[:12]
     earlier = batch_files(folder)
-    for path in earlier:
-        if path.stem.endswith(key):
-            return Landed(path, rows=len(records), new=False)
-        _refuse_known(records, path, source=source)
-    path = folder / "batches" / f"{len(earlier) + 1:04d}_{key}.csv"
-    io.write_bytes(content, path)
-    present = ~records[schema.LABEL].isin(schema.MISSING)
-    if labelled and present.any():
-        _write_labels(records.loc[present, [schema.ID, schema.LABEL]], folder)
-    return Landed(path, rows=len(records), new=True)
+    again = next((path for path in earlier if path.stem.endswith(key)), None)
+    if again is None:
+        for path in earlier:
+            _refuse_known(records, path, source=source)
+    path = again or folder / "batches" / f"{len(earlier) + 1:04d}_{key}.csv"
+    # Labels first: whoever is interrupted between the two lands the file again and loses nothing.
+    told = _write_labels(labels, folder, source=source).new if len(labels) else False
+    if again is None:
+        io.write_bytes(content, path)
+    return Landed(path, rows=len(records), new=told or again is None)
 
 
 def land_labels(raw: pd.DataFrame, *, source: str, folder: Path = LANDED) -> Landed:
     """Validate CustomerID,Churn rows of landed customers and land them. Raises DataError on anything else."""
-    if list(raw.columns) != [schema.ID, schema.LABEL]:
+    if sorted(raw.columns) != sorted([schema.ID, schema.LABEL]):
         raise DataError(
             f"{source}: row 1: labels need the columns {schema.ID},{schema.LABEL}; found {','.join(raw.columns[:5])}"
         )
+    if raw.empty:
+        raise DataError(f"{source}: no rows below the header; give a file with labels in it")
+    raw = raw.reset_index(drop=True).assign(**{schema.ID: _customers(raw, source=source)})
     bad = raw.index[~raw[schema.LABEL].isin(schema.BY_NAME[schema.LABEL].levels)]
     if len(bad):
         raise DataError(
             f"{source}: row {bad[0] + 2}: Churn: {raw.loc[bad[0], schema.LABEL]!r} is neither Yes nor No; mend the cell"
         )
-    known = pd.concat([_ids(path) for path in batch_files(folder)] or [pd.Series(dtype=str)])
+    known = {customer for path in batch_files(folder) for customer in _ids(path)}
     stray = raw.index[~raw[schema.ID].isin(known)]
     if len(stray):
         raise DataError(
-            f"{source}: row {stray[0] + 2}: CustomerID: {raw.loc[stray[0], schema.ID]!r} is in no landed batch "
+            f"{source}: row {stray[0] + 2}: CustomerID: {raw.loc[stray[0], schema.ID]} is in no landed batch "
             f"({len(stray)} such rows); land its batch first: churn-drift land FILE"
         )
-    labels = raw.drop_duplicates()
-    _refuse_contradictions(pd.concat([*map(io.read_raw, label_files(folder)), labels]), source=source)
-    return _write_labels(labels, folder)
+    return _write_labels(raw[[schema.ID, schema.LABEL]], folder, source=source)
 
 
 def landed_frames(*, zero_is_missing: bool, folder: Path = LANDED) -> list[Preprocessed]:
     """Every landed batch in order of landing, clean and typed, with the labels that have arrived."""
-    labels = pd.concat([pd.DataFrame(columns=[schema.ID, schema.LABEL]), *map(io.read_raw, label_files(folder))])
-    arrived = labels.drop_duplicates().set_index(schema.ID)[schema.LABEL]
+    arrived = _arrived(folder)
     clean = []
     for path in batch_files(folder):
         raw = io.read_raw(path)
-        raw[schema.LABEL] = raw[schema.ID].map(arrived).fillna("")
+        raw[schema.LABEL] = [arrived.get(customer, "") for customer in _customers(raw, source=str(path))]
         clean.append(preprocess(raw, source=str(path), zero_is_missing=zero_is_missing))
     return clean
 
@@ -102,25 +105,44 @@ def label_files(folder: Path = LANDED) -> list[Path]:
 
 
 def validated(raw: pd.DataFrame, *, source: str) -> pd.DataFrame:
-    """The raw rows that a clean frame keeps, sorted by customer, in the schema's column order."""
+    """The raw rows that a clean frame keeps, one a customer, by number, in the schema's column order."""
     check_columns(raw.columns, source=source)
     preprocess(raw, source=source, zero_is_missing=False)
-    unique = raw[list(schema.NAMES)].drop_duplicates()
-    order = unique[schema.ID].astype("int64")
-    return unique.loc[order.sort_values(kind="stable").index].reset_index(drop=True)
+    rows = raw.reset_index(drop=True)[list(schema.NAMES)].assign(**{schema.ID: _customers(raw, source=source)})
+    # By every column: where one customer's rows differ in spelling only (1 and 1.0), their order does not matter.
+    return rows.drop_duplicates().sort_values(list(schema.NAMES)).drop_duplicates(schema.ID).reset_index(drop=True)
 
 
-def _write_labels(labels: pd.DataFrame, folder: Path) -> Landed:
-    content = labels.sort_values(schema.ID, kind="stable").to_csv(index=False, lineterminator="\n").encode()
+def _customers(raw: pd.DataFrame, *, source: str) -> pd.Series:
+    """Customer numbers, int64: 12, 12.0 and 012 are one customer."""
+    cells = raw[schema.ID].reset_index(drop=True)
+    return typed_cells(cells, schema.BY_NAME[schema.ID], source=source, zero_is_missing=False)
+
+
+def _write_labels(labels: pd.DataFrame, folder: Path, *, source: str) -> Landed:
+    """Only labels that have not landed before make a file."""
+    arrived = _arrived(folder)
+    _refuse_contradictions(labels, arrived, source=source)
+    unique = labels.drop_duplicates().sort_values(schema.ID)
+    fresh = unique[~unique[schema.ID].isin(arrived)]
+    if fresh.empty:
+        return Landed(folder / "labels", rows=len(unique), new=False)
+    content = fresh.to_csv(index=False, lineterminator="\n").encode()
     path = folder / "labels" / f"{hashlib.sha256(content).hexdigest()[:12]}.csv"
-    new = not path.exists()
-    if new:
-        io.write_bytes(content, path)
-    return Landed(path, rows=len(labels), new=new)
+    io.write_bytes(content, path)
+    return Landed(path, rows=len(fresh), new=True)
 
 
 def _ids(path: Path) -> pd.Series:
-    return io.read_raw(path)[schema.ID]
+    return _customers(io.read_raw(path), source=str(path))
+
+
+def _arrived(folder: Path) -> dict[int, str]:
+    arrived: dict[int, str] = {}
+    for path in label_files(folder):
+        raw = io.read_raw(path)
+        arrived.update(zip(_customers(raw, source=str(path)), raw[schema.LABEL], strict=True))
+    return arrived
 
 
 def _refuse_known(records: pd.DataFrame, path: Path, *, source: str) -> None:
@@ -132,10 +154,13 @@ def _refuse_known(records: pd.DataFrame, path: Path, *, source: str) -> None:
         )
 
 
-def _refuse_contradictions(labels: pd.DataFrame, *, source: str) -> None:
-    twice = labels.drop_duplicates().duplicated(schema.ID, keep=False)
-    if twice.any():
-        customer = labels.drop_duplicates().loc[twice, schema.ID].iloc[0]
-        raise DataError(
-            f"{source}: CustomerID {customer}: its label landed before with the other value; keep the right one"
-        )
+def _refuse_contradictions(labels: pd.DataFrame, arrived: Mapping[int, str], *, source: str) -> None:
+    told: dict[int, str] = {}
+    for customer, label in zip(labels[schema.ID], labels[schema.LABEL], strict=True):
+        if arrived.get(customer, label) != label:
+            raise DataError(
+                f"{source}: CustomerID {customer}: Churn {label} contradicts {arrived[customer]}, which landed before; "
+                "a landed label stays: leave this row out"
+            )
+        if told.setdefault(customer, label) != label:
+            raise DataError(f"{source}: CustomerID {customer} stands twice with different Churn; keep the right one")

@@ -10,6 +10,9 @@ from churn_drift import schema
 from churn_drift.errors import DataError
 from churn_drift.schema import Column
 
+_LARGEST_ID = 2**53 - 1
+"""Beyond it two customer numbers could become one float."""
+
 
 @dataclass(frozen=True)
 class Preprocessed:
@@ -30,7 +33,7 @@ class Preprocessed:
 def preprocess(raw: pd.DataFrame, *, source: str, zero_is_missing: bool) -> Preprocessed:
     """The raw text frame, typed by the schema, without duplicates, in order of acquisition.
 
-    raw              every cell a str, as read from the file
+    raw              every cell a str, as read from the file, rows in its order
     source           the file's name, for errors
     zero_is_missing  read the columns that code "unknown" as 0 (ages, income band) as missing there
 
@@ -39,11 +42,12 @@ def preprocess(raw: pd.DataFrame, *, source: str, zero_is_missing: bool) -> Prep
     check_columns(raw.columns, source=source)
     if raw.empty:
         raise DataError(f"{source}: no rows below the header; give a file with customers in it")
+    cells = raw.reset_index(drop=True)
     typed = pd.DataFrame(
-        {c.name: _typed(raw[c.name], c, source=source, zero_is_missing=zero_is_missing) for c in schema.COLUMNS}
+        {c.name: typed_cells(cells[c.name], c, source=source, zero_is_missing=zero_is_missing) for c in schema.COLUMNS}
     )
     unique = typed.drop_duplicates(ignore_index=False)
-    _refuse_conflicts(unique, source=source)
+    _refuse_conflicts(unique, cells, source=source)
     ordered = unique.sort_values(schema.ID, kind="stable", ignore_index=True)
     return Preprocessed(
         frame=ordered,
@@ -63,11 +67,13 @@ def check_columns(names: Sequence[str] | pd.Index, *, source: str) -> None:
         if columns:
             raise DataError(
                 f"{source}: row 1: {fault} column{'s' * (len(columns) > 1)} {', '.join(columns[:5])}"
-                f"{', …' * (len(columns) > 5)}; the file needs the {len(schema.NAMES)} columns of src/churn_drift/schema.py"
+                f"{', …' * (len(columns) > 5)}; "
+                f"the file needs the {len(schema.NAMES)} columns of src/churn_drift/schema.py"
             )
 
 
-def _typed(cells: pd.Series, column: Column, *, source: str, zero_is_missing: bool) -> pd.Series:
+def typed_cells(cells: pd.Series, column: Column, *, source: str, zero_is_missing: bool) -> pd.Series:
+    """One column's text, typed; the index is the rows' own. Raises DataError naming row, column and value."""
     present = ~cells.isin(column.missing)
     if column.kind == "category":
         return cells.where(present)
@@ -79,7 +85,8 @@ def _typed(cells: pd.Series, column: Column, *, source: str, zero_is_missing: bo
     above = numbers > (np.inf if column.maximum is None else column.maximum)
     _refuse(cells, below | above, column, f"is outside {_range(column)}", source=source)
     if column.kind == "id":
-        _refuse(cells, ~present | (numbers % 1 != 0), column, "is not a customer number", source=source)
+        whole = present & (numbers % 1 == 0) & (numbers <= _LARGEST_ID)
+        _refuse(cells, ~whole, column, "is not a customer number", source=source)
         return numbers.astype("int64")
     return numbers.mask(numbers == 0) if column.zero_is_missing and zero_is_missing else numbers
 
@@ -99,13 +106,11 @@ def _refuse(cells: pd.Series, bad: pd.Series, column: Column, fault: str, *, sou
     if bad.any():
         place = int(np.flatnonzero(bad.to_numpy())[0])
         others = f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
-        raise DataError(
-            f"{source}: row {place + 2}: {column.name}: {cells.iloc[place]!r} {fault}{others}; "
-            "mend the cell or leave it empty"
-        )
+        remedy = "mend the cell" if column.kind == "id" else "mend the cell or leave it empty"
+        raise DataError(f"{source}: row {place + 2}: {column.name}: {cells.iloc[place]!r} {fault}{others}; {remedy}")
 
 
-def _refuse_conflicts(unique: pd.DataFrame, *, source: str) -> None:
+def _refuse_conflicts(unique: pd.DataFrame, cells: pd.DataFrame, *, source: str) -> None:
     twice = unique.duplicated(schema.ID, keep=False)
     if not twice.any():
         return
@@ -117,7 +122,8 @@ def _refuse_conflicts(unique: pd.DataFrame, *, source: str) -> None:
         for name in schema.NAMES
         if not (first[name] == second[name] or (pd.isna(first[name]) and pd.isna(second[name])))
     )
+    here, there = rows.index[0], rows.index[1]
     raise DataError(
-        f"{source}: rows {rows.index[0] + 2} and {rows.index[1] + 2}: {schema.ID} {customer} stands twice with different "
-        f"{column}: {first[column]!r} and {second[column]!r}; keep the right one"
+        f"{source}: rows {here + 2} and {there + 2}: {schema.ID} {customer} stands twice with different {column}: "
+        f"{cells.loc[here, column]!r} and {cells.loc[there, column]!r}; keep the right one"
     )

@@ -44,7 +44,7 @@ def load_statistics(path: str | Path = STATISTICS) -> dict[str, Any]:
     """
     remedy = "make it with: python scripts/fit_simulator.py cell2cell.csv OUTPUT.json"
     try:
-        statistics = json.loads(Path(path).read_text(encoding="utf-8"))
+        statistics: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
     except ValueError as error:
@@ -159,11 +159,11 @@ class Node:
         start = np.where(segment > 0, self.ends[segment - 1], 0.0)
         within = (place - start) / (self.ends[segment] - start)
         width = self.width[segment]
-        return self.low[segment] + np.minimum(np.floor(within * (width + 1)), width)
+        return np.asarray(self.low[segment] + np.minimum(np.floor(within * (width + 1)), width))
 
     def value(self, drawn: Floats) -> Floats:
         """The drawn whole number in the column's own unit."""
-        return np.round(drawn * self.unit, self.decimals) + 0.0  # + 0.0: no "-0.0" in the file
+        return np.asarray(np.round(drawn * self.unit, self.decimals) + 0.0)  # + 0.0: no "-0.0" in the file
 
 
 def find_leaves(splits: list[list[float]], inputs: list[str], draft: Mapping[str, Floats]) -> Ints:
@@ -179,7 +179,7 @@ def find_leaves(splits: list[list[float]], inputs: list[str], draft: Mapping[str
         column, threshold, yes, no = splits[node]
         return np.where(draft[inputs[int(column)]] <= threshold, below(int(yes)), below(int(no)))
 
-    return below(0).astype(np.intp) if splits else np.zeros(len(draft["Position"]), dtype=np.intp)
+    return np.asarray(below(0), dtype=np.intp) if splits else np.zeros(len(draft["Position"]), dtype=np.intp)
 
 
 def _draw(nodes: list[Node], inputs: list[str], position: Floats, random: np.random.Generator) -> Draft:

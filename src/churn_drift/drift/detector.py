@@ -67,7 +67,7 @@ def check(
     short = _too_few(reference.rows, batch.rows, limits)
     features = _features(reference, batch, limits=limits, importance=importance, short=short)
     score = _score(reference, batch, limits=limits, short=short)
-    labels = _labels(reference.labels, batch.labels, limits=limits)
+    labels = check_labels(reference.labels, batch.labels, limits=limits)
     drifted = tuple(feature for feature in features if feature.drifted)
     detectable = _detectable(features, n=reference.rows, m=batch.rows, limits=limits)
     verdict, reason = _insufficient(short, detectable) if short else _verdict(features, score, labels, limits)
@@ -195,7 +195,13 @@ def _score(reference: Profile, batch: Profile, *, limits: Limits, short: str | N
     return _judge(case, limits, short)
 
 
-def _labels(reference: LabelCounts | None, batch: LabelCounts | None, *, limits: Limits) -> LabelDrift | None:
+def check_labels(reference: LabelCounts | None, batch: LabelCounts | None, *, limits: Limits) -> LabelDrift | None:
+    """How far the label rate has moved, two-sided; None where either side has no labels at all to count.
+
+    >>> change = check_labels(LabelCounts(5_000, 1_000), LabelCounts(5_000, 1_500), limits=Limits())
+    >>> change.drifted, round(change.difference, 6)
+    (True, 0.1)
+    """
     if reference is None or batch is None:
         return None
     short = _too_few(reference.rows, batch.rows, limits)

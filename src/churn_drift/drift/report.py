@@ -108,6 +108,10 @@ class LabelDrift:
     drifted: bool
     reason: str
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: floats rounded to 6 decimals, no NaN."""
+        return {name: _plain(value) for name, value in dataclasses.asdict(self).items()}
+
 
 @dataclass(frozen=True, kw_only=True)
 class DriftReport:

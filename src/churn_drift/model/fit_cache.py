@@ -52,9 +52,9 @@ class FitCache:
         path = self.folder / f"{hashlib.sha256(document.encode()).hexdigest()}.npz"
         if path.exists():
             try:
-                with np.load(path, allow_pickle=False) as stored:
+                with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as stored:
                     return dict(stored)
-            except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
+            except (zipfile.BadZipFile, ValueError, OSError, EOFError, RuntimeError) as error:
                 log.warning("%s is damaged (%s); fitting anew", path, error)
         made = make()
         content = BytesIO()

@@ -43,10 +43,7 @@ class Booster:
 
     def margins(self, columns: Columns) -> Numbers:
         """Log odds of churn, shape (n,), float64 (of a float32 sum). The same for one row and in a batch."""
-        matrix = self._encoder(columns)
-        if not len(matrix):
-            return np.empty(0)
-        return np.asarray(self.model.inplace_predict(matrix, predict_type="margin"), dtype=np.float64)
+        return np.asarray(self.model.inplace_predict(self._encoder(columns), predict_type="margin"), dtype=np.float64)
 
     def unseen(self, columns: Columns) -> dict[str, int]:
         """Rows for each category column whose value the training rows did not have."""
@@ -88,6 +85,7 @@ class Scorer:
             )
 
     def __call__(self, columns: Columns) -> Scores:
+        """Scores of a batch."""
         margin = self._booster.margins(columns)
         probability = calibrated(margin, self.bundle.calibration)
         return Scores(
@@ -127,8 +125,8 @@ def check_golden(bundle: Bundle) -> None:
     for place, golden in enumerate(bundle.golden):
         if abs(found[place] - golden.probability) > 1.5 * 10**-DECIMALS:
             raise ModelError(
-                f"golden record {place} scores {found[place]:.6f}, was {golden.probability:.6f} when the model was made; "
-                "this machine or this code computes otherwise, do not serve from it"
+                f"golden record {place} scores {found[place]:.6f}, was {golden.probability:.6f} "
+                "when the model was made; this machine or this code computes otherwise, do not serve from it"
             )
 
 

@@ -1,7 +1,7 @@
 """A model, its calibration and its threshold, from one training window and nothing else."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -100,8 +100,8 @@ def cross_fit(
 ) -> Numbers:
     """For each row of `newest` the probability by a model of all older rows and the newest batch's other folds.
 
-    Shape (rows of newest,), before calibration, 6 decimals. What a model fitted on everything would be worth on rows it has
-    not seen, without giving up the newest batch. Raises TrainingError as `fit` does.
+    Shape (rows of newest,), before calibration, 6 decimals. What a model fitted on everything would be worth on
+    rows it has not seen, without giving up the newest batch. Raises TrainingError as `fit` does.
     """
     check_window(newest_labels, rows=length(newest), folds=folds)
     margin = np.empty(len(newest_labels))
@@ -135,7 +135,7 @@ def check_window(labels: Numbers, *, rows: int, folds: int) -> None:
 
 
 def stratified_folds(labels: Numbers, *, folds: int, seed: int) -> list[Rows]:
-    """`folds` disjoint sets of rows that cover all, churners dealt out evenly; the same for the same labels and seed."""
+    """`folds` disjoint sets of rows that cover all, churners dealt out evenly; the same for the same seed."""
     generator = np.random.default_rng(seed)
     number = np.empty(len(labels), dtype=np.intp)
     for value in (0.0, 1.0):
@@ -147,9 +147,9 @@ def stratified_folds(labels: Numbers, *, folds: int, seed: int) -> list[Rows]:
 def platt(margin: Numbers, labels: Numbers) -> Calibration:
     """Maximum-likelihood slope and intercept of the log odds, rounded to 6 decimals (Platt 1999, plain 0/1 targets).
 
-    Newton's method on the two-parameter log loss, which is convex, with steps halved until they improve it; from slope 1
-    and the churn rate, margins centred. Separable margins have no finite maximum and constant ones no slope: a ridge of
-    1e-6 on the slope's distance from 1 decides there. Both classes must occur.
+    Newton's method on the two-parameter log loss, which is convex, with steps halved until they improve it; from
+    slope 1 and the churn rate, margins centred. Separable margins have no finite maximum and constant ones no slope:
+    a ridge of 1e-6 on the slope's distance from 1 decides there. Both classes must occur.
     """
     middle = float(margin.mean())
     x = margin - middle
@@ -203,12 +203,14 @@ def pack(fitted: Fitted, columns: Columns, *, profile: dict[str, Any], facts: di
     records = golden_records(columns, fitted.booster.levels)
     probability = Scorer(bundle)(columns_of_records(records)).probability
     golden = tuple(Golden(record, float(p)) for record, p in zip(records, probability, strict=True))
-    return Bundle(**{**bundle.__dict__, "golden": golden})
+    return replace(bundle, golden=golden)
 
 
 def golden_records(columns: Columns, levels: Levels) -> list[dict[str, float | str | None]]:
-    """Made-up records: no customer's row. The training rows' lower quartile, median and upper quartile with the first, middle
-    and last level of each category; all missing; and the median with levels that nobody has.
+    """Made-up records, no customer's row, for `Bundle.golden`.
+
+    The training rows' lower quartile, median and upper quartile, each with an early, a middle or a late level of
+    every category; all missing; and the median with levels that nobody has.
     """
     records = [_quantile_record(columns, levels, share) for share in (0.25, 0.5, 0.75)]
     nothing: dict[str, float | str | None] = dict.fromkeys((c.name for c in schema.RECORD), None)
@@ -221,7 +223,7 @@ def _quantile_record(columns: Columns, levels: Levels, share: float) -> dict[str
     for column in schema.RECORD:
         values = columns[column.name]
         if isinstance(values, Codes):
-            known = levels[column.name]
+            known = levels.get(column.name, ())
             record[column.name] = known[round(share * (len(known) - 1))] if known else None
         else:
             present = values[~np.isnan(values)]

@@ -31,9 +31,11 @@ class BatchComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Every batch after the reference, and the mean over the headline batches.
+    """Every batch after the reference, and the means over the headline batches that can be judged.
 
-    headline  all of them but the first, which no decision can have changed
+    A batch whose difference has no standard error (one class, or a handful of labels) is told, but left out of every
+    mean: it would leave the gain without an interval, and the pipeline without a verdict, from then on.
+
     gain      unweighted mean of the paired differences in AUC
     verdict   "better" or "worse" where the gain's interval excludes 0, else "equal"
     """
@@ -48,24 +50,24 @@ class Comparison:
 def compare(never: Sequence[Scored], policy: Sequence[Scored], *, confidence: float) -> Comparison:
     """Both timelines, batch by batch and on the mean."""
     batches = tuple(_batch(a, b, confidence=confidence) for a, b in zip(never, policy, strict=True))
-    gain = mean_difference([b.difference for b in headline(batches)], confidence=confidence)
+    gain = mean_difference([b.difference for b in _judged(batches, batches)], confidence=confidence)
     return Comparison(
         batches=batches,
-        never=mean_auc([s.labelled() for s in headline(never)], confidence=confidence),
-        policy=mean_auc([s.labelled() for s in headline(policy)], confidence=confidence),
+        never=mean_auc([s.labelled() for s in _judged(batches, never)], confidence=confidence),
+        policy=mean_auc([s.labelled() for s in _judged(batches, policy)], confidence=confidence),
         gain=gain,
         verdict=_verdict(gain),
     )
 
 
 def headline(batches: Sequence[_T]) -> Sequence[_T]:
-    """All but the first batch after the reference."""
+    """All but the first batch after the reference, which no decision can have changed."""
     return batches[1:]
 
 
 def metrics(comparison: Comparison, policy: Sequence[Scored], *, promotions: int) -> dict[str, Any]:
     """What `dvc metrics diff` compares: short names, 4 decimals. Means are unweighted over the headline batches."""
-    scored = [s.labelled() for s in headline(policy)]
+    scored = [s.labelled() for s in _judged(comparison.batches, policy)]
     return {
         "auc_never": _short(comparison.never.value),
         "auc_policy": _short(comparison.policy.value),
@@ -77,6 +79,12 @@ def metrics(comparison: Comparison, policy: Sequence[Scored], *, promotions: int
         "brier": _short(_mean([brier(*s, confidence=0.95).value for s in scored])),
         "lift_top_decile": _short(_mean([top_lift(*s, confidence=0.95).value for s in scored])),
     }
+
+
+def _judged(batches: Sequence[BatchComparison], values: Sequence[_T]) -> list[_T]:
+    """Of one value a batch, those of the headline batches that can be judged."""
+    pairs = zip(headline(batches), headline(values), strict=True)
+    return [value for batch, value in pairs if batch.difference.standard_error is not None]
 
 
 def _batch(never: Scored, policy: Scored, *, confidence: float) -> BatchComparison:

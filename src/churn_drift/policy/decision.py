@@ -62,9 +62,10 @@ def _triggered(settings: Retrain, situation: Situation) -> Decision:
     if not situation.alarmed:
         return Decision(False, "no drift alarm")
     newest = situation.evidence.newest
-    if newest.z > settings.z_triggered:
-        return Decision(True, f"drift alarm and z {newest.z:.2f} > {settings.z_triggered:g} on the newest labels")
-    return _hold(newest, settings.z_triggered, "drift alarm, but z {z:.2f} <= {limit:g} on the newest labels")
+    limit = settings.z_triggered
+    if newest.z > limit:
+        return Decision(True, f"drift alarm and z {_beside(limit, newest.z)} > {limit:g} on the newest labels")
+    return _hold(newest, limit, "drift alarm, but z {z} <= {limit:g} on the newest labels")
 
 
 def _evidence(settings: Retrain, situation: Situation) -> Decision:
@@ -72,23 +73,45 @@ def _evidence(settings: Retrain, situation: Situation) -> Decision:
     under = "under a drift alarm" if situation.alarmed else "without an alarm"
     z = situation.evidence.z
     if z > limit:
-        return Decision(True, f"z {z:.2f} > {limit:g} {under}")
-    return _hold(situation.evidence, limit, "z {z:.2f} <= {limit:g} " + under)
+        return Decision(True, f"z {_beside(limit, z)} > {limit:g} {under}")
+    return _hold(situation.evidence, limit, "z {z} <= {limit:g} " + under)
 
 
 def _price(settings: Retrain, situation: Situation) -> Decision:
     gain = situation.evidence.auc_gain
+    said = _beside(settings.price, gain, decimals=4)
     if gain > settings.price:
-        return Decision(True, f"AUC gain {gain:.4f} > price {settings.price:g}")
-    return Decision(False, f"AUC gain {gain:.4f} <= price {settings.price:g}")
+        return Decision(True, f"AUC gain {said} > price {settings.price:g}")
+    return Decision(False, f"AUC gain {said} <= price {settings.price:g}")
 
 
 def _hold(evidence: Evidence, limit: float, reason: str) -> Decision:
-    needed = evidence.rows_needed(z=limit)
-    said = reason.format(z=evidence.z, limit=limit)
-    if needed:
-        said += f"; about {needed:,} more labels would settle it"
-    return Decision(False, said, needed)
+    missing = evidence.rows_needed(z=limit)
+    said = reason.format(z=_beside(limit, evidence.z), limit=limit)
+    if missing is None:
+        return Decision(False, said)
+    needed = max(1, missing)
+    return Decision(False, f"{said}; about {_two_digits(needed):,} more labels would settle it", needed)
+
+
+def _beside(limit: float, value: float, *, decimals: int = 2) -> str:
+    """The value, with as many decimals as it takes to see on which side of the limit it lies.
+
+    >>> _beside(2.33, 1.4142), _beside(2.33, 2.3304), _beside(1, -0.001)
+    ('1.41', '2.3304', '0.00')
+    """
+    while decimals < 6 and (round(value, decimals) > limit) != (value > limit):
+        decimals += 1
+    return f"{round(value, decimals) + 0:.{decimals}f}"
+
+
+def _two_digits(number: int) -> int:
+    """Rounded as its precision deserves.
+
+    >>> _two_digits(178_038), _two_digits(14)
+    (180000, 14)
+    """
+    return int(float(f"{number:.2g}"))
 
 
 _POLICIES: dict[str, Callable[[Retrain, Situation], Decision]] = {

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from churn_drift.model.compare import Difference, PairedSums, rows_needed
+from churn_drift.model.ranks import rounded
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,12 @@ class Evidence:
         return rows_needed(self.sums, z=z)
 
     def to_dict(self) -> dict[str, Any]:
-        """For the decision record."""
+        """For the decision record; + 0 leaves no "-0.0"."""
         return {
             "batches": [b.batch for b in self.batches],
             "rows": self.sums.rows,
-            "z": round(self.z, 4),
-            "log_loss_gain": round(self.sums.total / self.sums.rows, 6) if self.sums.rows else None,
-            "auc_gain_sum": round(self.auc_gain, 6),
+            "z": round(self.z, 4) + 0,
+            "log_loss_gain": rounded(self.sums.total / self.sums.rows) if self.sums.rows else None,
+            "auc_gain_sum": rounded(self.auc_gain),
             "auc_gain_by_batch": {b.batch: b.auc_gain.to_dict() for b in self.batches if b.auc_gain},
         }

@@ -15,12 +15,11 @@ Curves = Mapping[str, pd.DataFrame]
 
 
 def curves(never: Sequence[Scored], policy: Sequence[Scored], *, confidence: float) -> dict[str, pd.DataFrame]:
-    """ROC, precision-recall, calibration and gain of both models on the newest batch whose labels have arrived.
+    """ROC, precision-recall, calibration and gain of both models on the newest batch with labels of both classes.
 
-    One batch, because rows scored by different models are never pooled. Empty curves where no batch has labels.
+    One batch, because rows scored by different models are never pooled. Empty curves where no batch has them.
     """
-    labelled = [place for place, scored in enumerate(policy) if len(scored.labelled()[0])]
-    place = labelled[-1] if labelled else -1
+    place = max((place for place, scored in enumerate(policy) if len(set(scored.labelled()[0])) == 2), default=-1)
     found: dict[str, pd.DataFrame] = {}
     for name, scored in (("never", never[place]), ("policy", policy[place])):
         labels, probabilities = scored.labelled()
@@ -41,7 +40,13 @@ def curves(never: Sequence[Scored], policy: Sequence[Scored], *, confidence: flo
 
 
 def draw(
-    comparison: Comparison, records: Sequence[Mapping[str, Any]], curves: Curves, folder: Path, *, confidence: float
+    comparison: Comparison,
+    records: Sequence[Mapping[str, Any]],
+    curves: Curves,
+    folder: Path,
+    *,
+    policy: str,
+    confidence: float,
 ) -> None:
     """timeline.png, drift.png and models.png, the same bytes for the same run."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +58,7 @@ def draw(
         policy=[b.policy for b in comparison.batches],
         drifted=[r["drift"]["share_drifted"] for r in records],
         promoted=[bool(r["promoted"]) for r in records],
-        policy_name="policy",
+        policy_name=policy,
         confidence=confidence,
     )
     features = [f["name"] for f in records[0]["drift"]["features"]]
@@ -70,7 +75,7 @@ def draw(
         policy_calibration=_points(curves["calibration_policy"]),
         never_gain=_points(curves["gain_never"]),
         policy_gain=_points(curves["gain_policy"]),
-        policy_name="policy",
+        policy_name=policy,
         confidence=confidence,
     )
 

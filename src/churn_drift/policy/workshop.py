@@ -9,7 +9,7 @@ import numpy as np
 from churn_drift.columns import Numbers
 from churn_drift.config import Train
 from churn_drift.data.batches import BatchFolder
-from churn_drift.drift import Limits, Profile, check, from_json, profile
+from churn_drift.drift import LabelCounts, Limits, Profile, check, check_labels, from_json, profile
 from churn_drift.errors import TrainingError
 from churn_drift.model.bundle import Bundle
 from churn_drift.model.compare import PairedSums, paired_auc, paired_log_loss
@@ -90,10 +90,10 @@ class Workshop:
 
     def label_drift(self, version: str, batch: str) -> dict[str, Any] | None:
         """See `timeline.World`."""
-        rows, reference = self.batches.rows(batch), self._references[version]
-        report = check(reference, profile(reference.bins, rows.columns, labels=rows.labels), limits=self.limits)
-        found: dict[str, Any] | None = report.to_dict()["labels"]
-        return found
+        labels = self.batches.rows(batch).labels[self._labelled(batch)]
+        arrived = LabelCounts(rows=len(labels), positives=int(labels.sum()))
+        found = check_labels(self._references[version].labels, arrived, limits=self.limits)
+        return found.to_dict() if found else None
 
     def challenge(self, version: str, batch: str, older: Sequence[str]) -> BatchEvidence:
         """See `timeline.World`. A batch with too few labels of a class to cross-fit on is no evidence either way."""

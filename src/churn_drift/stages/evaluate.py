@@ -31,7 +31,7 @@ def main() -> None:
     io.write_csv(tables.timeline(comparison, records), paths.TIMELINE)
     for name, frame in curves.items():
         io.write_csv(frame, paths.CURVES / f"{name}.csv")
-    pictures.draw(comparison, records, curves, paths.FIGURES, confidence=confidence)
+    pictures.draw(comparison, records, curves, paths.FIGURES, policy=retrained["policy"], confidence=confidence)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ between two of these steps is healed by the next call, because each step looks a
 """
 
 import fcntl
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,8 +26,8 @@ def promote(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     metrics  of the run that proposes it, for the ledger
     """
     with _alone():
-        candidate = load(paths.CANDIDATE)
         version = version_of(paths.CANDIDATE)
+        candidate = load(paths.CANDIDATE, expected=version)
         past = ledger.entries(paths.LEDGER)
         if any(entry["version"] == version for entry in past):
             return None
@@ -48,22 +50,49 @@ def promote(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def restore_champion() -> str | None:
-    """The pinned champion's version, brought back from the cache where it is missing; None where nothing is pinned."""
+    """The pinned champion's version; None where nothing is pinned.
+
+    Brought back from the cache where the folder is missing, or holds another model than the pin names (a pin that git
+    has moved, a promotion that was cut off). Raises ModelError where the folder was altered: that is for a person to
+    look at; PipelineError where the cache lacks the pinned model, the folder then stays as it is.
+    """
     if not paths.CHAMPION.with_suffix(".dvc").exists():
         return None
-    if not paths.CHAMPION.exists():
-        dvc.checkout(paths.CHAMPION)
-    return version_of(paths.CHAMPION)
+    with _alone():
+        if not paths.CHAMPION.exists():
+            dvc.checkout(paths.CHAMPION)
+        version = version_of(paths.CHAMPION)
+        if dvc.is_pinned(paths.CHAMPION):
+            return version
+        with _aside(paths.CHAMPION):
+            dvc.checkout(paths.CHAMPION)
+        return version_of(paths.CHAMPION)
 
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """One promotion at a time; the lock goes with the process."""
+    """One promotion at a time; the lock goes with the process. What a killed one left beside the champion goes too."""
     lock = Path(".dvc/tmp/promote.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
+        for left in paths.CHAMPION.parent.glob(f".{paths.CHAMPION.name}.*"):
+            shutil.rmtree(left)
         yield
+
+
+@contextmanager
+def _aside(folder: Path) -> Iterator[None]:
+    """The folder out of the way, and back where the block fails: `dvc checkout --force` deletes before it looks."""
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    folder.rename(aside)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.rename(folder)
+        raise
+    shutil.rmtree(aside)
 
 
 def _commit() -> str | None:

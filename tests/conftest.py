@@ -1,0 +1,54 @@
+"""Legal raw customers, cheap to make, and property tests that take the same examples everywhere."""
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import settings
+
+from churn_drift.data import simulator
+from churn_drift.data.preprocess import preprocess
+
+settings.register_profile("same_everywhere", deadline=None, derandomize=True)
+settings.load_profile("same_everywhere")
+
+ROWS = 2400
+Records = Callable[..., pd.DataFrame]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def _simulated() -> pd.DataFrame:
+    text = simulator.simulate(simulator.load_statistics(), rows=ROWS, seed=5).to_csv(index=False, na_rep="NA")
+    return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, na_filter=False)
+
+
+@pytest.fixture(scope="session")
+def raw_records(_simulated: pd.DataFrame) -> Records:
+    """`raw_records(n, start=s)`: n legal raw records as text cells, in order of acquisition, a fresh frame a call."""
+    return lambda rows, start=0: _simulated.iloc[start : start + rows].reset_index(drop=True)
+
+
+@pytest.fixture(scope="session")
+def clean_records(raw_records: Records) -> Records:
+    """The same, typed and clean."""
+    return lambda rows, start=0: (
+        preprocess(raw_records(rows, start=start), source="records", zero_is_missing=True).frame
+    )
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder that the commands take for the repository; the current folder for the test's time."""
+    for name in ("dvc.yaml", "params.yaml"):
+        (tmp_path / name).write_bytes((repository / name).read_bytes())
+    monkeypatch.setenv("CHURN_DRIFT_CACHE", "off")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

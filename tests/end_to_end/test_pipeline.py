@@ -1,1 +1,0 @@
-"""The whole pipeline, as a user runs it, in a copy of the repository."""
