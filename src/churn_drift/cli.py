@@ -1,7 +1,4 @@
-"""The command line: parse, call, map to an exit code.
-
-Exit codes: 0 done; 1 a tool failed; 2 the input was refused; 3 the policy was significantly worse than never.
-"""
+"""The command line: parse, call, map to an exit code."""
 
 import argparse
 import os
@@ -11,37 +8,60 @@ from pathlib import Path
 
 from churn_drift.errors import ChurnDriftError, ConfigError, PipelineError
 
+EXIT_CODES = """exit codes:
+  0  done
+  1  a tool failed
+  2  the input was refused, in one line that says how to mend it
+  3  the policy was significantly worse than never retraining: nothing promoted"""
 
-def main(arguments: Sequence[str] | None = None) -> int:
+RUN = """Stages whose inputs have not changed do not run again. A candidate that was
+never champion is promoted to models/champion, with a line in
+models/ledger.jsonl."""
+
+LAND = """The same content twice is once. `churn-drift run` takes in what has landed;
+labels that landed count from the batch after the one they belong to."""
+
+STEP = """The timeline is folded over one batch more, in a scratch folder: what the
+pipeline would see and decide if the batch landed now."""
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str = "churn-drift") -> int:
     """Run one subcommand; its exit code."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    parsed = parser().parse_args(arguments)
+    parsed = parser(prog).parse_args(arguments)
     try:
         os.chdir(_root())
         return _COMMANDS[parsed.command](parsed)
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is kept, run it again to go on", file=sys.stderr)
+        return 130
     except PipelineError as error:
         return _fail(error, 1)
     except ChurnDriftError as error:
         return _fail(error, 2)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = "churn-drift") -> argparse.ArgumentParser:
     """Every subcommand and its options."""
+    raw = argparse.RawDescriptionHelpFormatter
     top = argparse.ArgumentParser(
-        prog="churn-drift", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=prog,
+        description="Keep a churn model alive: watch, retrain, promote.",
+        epilog=EXIT_CODES,
+        formatter_class=raw,
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="reproduce the pipeline, print the timeline, promote what is new")
-    run.add_argument(
-        "--data",
-        type=_path,
-        metavar="PATH",
-        help="a Cell2Cell CSV (plain, gz, s3://) for this run instead of ingest.source",
-    )
+
+    def add(name: str, summary: str, more: str) -> argparse.ArgumentParser:
+        text = f"{summary[0].upper()}{summary[1:]}.\n\n{more}"
+        return commands.add_parser(name, help=summary, description=text, epilog=EXIT_CODES, formatter_class=raw)
+
+    run = add("run", "reproduce the pipeline, print the timeline, promote what is new", RUN)
+    run.add_argument("--data", type=_path, metavar="PATH", help="a Cell2Cell CSV (plain, gz, s3://) for this run only")
     run.add_argument("--no-promote", action="store_true", help="leave models/champion as it is")
-    land = commands.add_parser("land", help="validate a batch of customers, or labels, and land it")
+    land = add("land", "validate a batch of customers, or labels, and land it", LAND)
     land.add_argument("file", type=_path, metavar="FILE", help="CSV of raw records, or of CustomerID,Churn")
-    step = commands.add_parser("step", help="show what would be decided about a batch, without landing it")
+    step = add("step", "show what would be decided about a batch, without landing it", STEP)
     step.add_argument(
         "--batch", type=_path, required=True, metavar="FILE", help="CSV of raw records; labels are not needed"
     )

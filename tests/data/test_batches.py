@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from churn_drift import schema
-from churn_drift.data import io
+from churn_drift.data import files, io
 from churn_drift.data.batches import BatchFolder, extended, write_batches
 from churn_drift.errors import DataError, PipelineError
 
@@ -28,16 +28,16 @@ def test_batches_come_in_order_and_the_first_are_the_reference(folder):
 
 
 def test_more_than_a_hundred_batches_stay_in_order(tmp_path, frames, monkeypatch):
-    monkeypatch.setattr(io, "write_frame", lambda frame, path: io.write_bytes(b"", path))
+    monkeypatch.setattr(io, "write_frame", lambda frame, path: files.write_bytes(b"", path))
     write_batches(frames[:1] * 101, tmp_path, reference_batches=1, landed=0)
     assert BatchFolder(tmp_path).names[98:] == ("batch_98", "batch_99", "batch_100")
 
 
 def test_the_index_tells_rows_origin_and_digest(folder):
-    index = io.read_json(folder / "index.json")
+    index = files.read_json(folder / "index.json")
     assert [entry["origin"] for entry in index["batches"]] == ["history", "history", "history", "landed"]
     assert [entry["rows"] for entry in index["batches"]] == [20, 20, 20, 20]
-    assert index["batches"][1]["sha256"] == io.sha256(folder / "batch_01.parquet")
+    assert index["batches"][1]["sha256"] == files.sha256(folder / "batch_01.parquet")
     assert BatchFolder(folder).sha256("batch_01") == index["batches"][1]["sha256"]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn_drift.data import io
+from churn_drift.data import files, io
 from churn_drift.errors import DataError, PipelineError
 
 TABLE = b"a,b,c\n1,2,3\n4,,NA\n"
@@ -112,7 +112,7 @@ def test_a_file_with_nul_bytes_is_refused_with_its_row(tmp_path):
 
 
 def test_a_missing_file_is_refused_with_what_to_name(tmp_path):
-    assert refusal(tmp_path / "absent.csv").startswith("no such file; name a Cell2Cell CSV")
+    assert refusal(tmp_path / "absent.csv").startswith("no such file; check the path")
 
 
 def test_a_folder_is_no_table(tmp_path):
@@ -126,7 +126,7 @@ def test_a_blank_line_keeps_its_number_so_that_later_rows_are_named_rightly(tmp_
 # --- what stages wrote -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("read", [io.read_frame, io.read_csv, io.read_json])
+@pytest.mark.parametrize("read", [io.read_frame, io.read_csv, files.read_json])
 def test_a_missing_result_names_the_command_that_makes_it(tmp_path, read):
     with pytest.raises(PipelineError, match=r"absent: not there; `dvc repro` makes it"):
         read(tmp_path / "absent")
@@ -134,7 +134,7 @@ def test_a_missing_result_names_the_command_that_makes_it(tmp_path, read):
 
 def test_a_damaged_json_names_the_command_that_makes_it_anew(tmp_path):
     with pytest.raises(PipelineError, match=r"summary.json: not JSON .*`dvc repro` makes it anew"):
-        io.read_json(written(tmp_path, b'{"rows": ', "summary.json"))
+        files.read_json(written(tmp_path, b'{"rows": ', "summary.json"))
 
 
 def test_a_csv_of_ours_is_read_back_as_raw_text(tmp_path):
@@ -153,7 +153,7 @@ def test_a_frame_is_read_back_as_it_was(tmp_path):
     [
         io.write_frame,
         io.write_csv,
-        lambda frame, path: io.write_json(frame.to_dict("list"), path),
+        lambda frame, path: files.write_json(frame.to_dict("list"), path),
     ],
     ids=["parquet", "csv", "json"],
 )
@@ -162,14 +162,14 @@ def test_the_same_content_gives_the_same_bytes(tmp_path, write):
     write(frame, tmp_path / "first")
     write(frame.copy(), tmp_path / "deep" / "second")
     assert (tmp_path / "first").read_bytes() == (tmp_path / "deep" / "second").read_bytes()
-    assert io.sha256(tmp_path / "first") == io.sha256(tmp_path / "deep" / "second")
+    assert files.sha256(tmp_path / "first") == files.sha256(tmp_path / "deep" / "second")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_number_that_json_cannot_hold_is_refused_and_the_old_file_stays(tmp_path, value):
     path = written(tmp_path, b"old", "report.json")
     with pytest.raises(ValueError, match="not JSON compliant"):
-        io.write_json({"auc": value}, path)
+        files.write_json({"auc": value}, path)
     assert path.read_bytes() == b"old"
 
 

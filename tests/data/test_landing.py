@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from churn_drift import paths, schema
-from churn_drift.data import io
+from churn_drift.data import files, io
 from churn_drift.data.batches import BatchFolder
 from churn_drift.data.landing import batch_files, label_files, land_batch, land_labels, landed_frames
 from churn_drift.errors import DataError
@@ -45,15 +45,15 @@ def landed(folder):
     return landed_frames(zero_is_missing=True, folder=folder)
 
 
-def files(folder):
+def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def refused(folder, act, *arguments):
-    before = files(folder)
+    before = contents(folder)
     with pytest.raises(DataError) as error:
         act(*arguments)
-    assert files(folder) == before
+    assert contents(folder) == before
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -77,10 +77,10 @@ def test_a_batch_lands_clean_and_typed_without_labels(folder, land, records):
 
 def test_landing_twice_is_landing_once(folder, land, records):
     first = land(records)
-    before = files(folder)
+    before = contents(folder)
     again = land(records)
     assert (again.path, again.rows, again.new) == (first.path, 6, False)
-    assert files(folder) == before
+    assert contents(folder) == before
 
 
 def test_the_order_of_rows_and_columns_and_duplicates_do_not_matter(folder, land, records):
@@ -133,7 +133,7 @@ def test_a_customer_who_landed_before_is_refused(folder, land, raw_records):
     message = refused(folder, land, raw_records(5, start=4))
     customer = raw_records(1, start=4)["CustomerID"].iloc[0]
     assert message == (
-        f"new.csv: CustomerID {customer} has landed before, in {path} (1 such customers); "
+        f"new.csv: CustomerID {customer} has arrived before, in {path} (1 such customers); "
         "a customer arrives once: leave these rows out"
     )
 
@@ -180,10 +180,10 @@ def test_the_columns_of_a_label_file_may_stand_in_any_order(folder, land, tell, 
 def test_landing_labels_twice_is_landing_them_once(folder, land, tell, records):
     land(records)
     tell(labels_of(records, "No", "Yes"))
-    before = files(folder)
+    before = contents(folder)
     assert not tell(labels_of(records, "No", "Yes")).new
     assert not tell(labels_of(records, "No")).new
-    assert files(folder) == before
+    assert contents(folder) == before
 
 
 def test_only_new_labels_land(folder, land, tell, records):
@@ -253,7 +253,7 @@ def test_a_label_file_with_other_columns_is_refused(folder, land, tell, records)
 
 
 def test_an_interrupted_landing_is_finished_by_landing_again(folder, land, batch, monkeypatch):
-    write, written = io.write_bytes, []
+    write, written = files.write_bytes, []
 
     def once(content, path):
         if written:
@@ -262,7 +262,7 @@ def test_an_interrupted_landing_is_finished_by_landing_again(folder, land, batch
         write(content, path)
 
     with monkeypatch.context() as patched:
-        patched.setattr(io, "write_bytes", once)
+        patched.setattr(files, "write_bytes", once)
         with pytest.raises(KeyboardInterrupt):
             land(batch)
     assert land(batch).new
@@ -284,7 +284,7 @@ def test_landed_batches_continue_the_timeline(scratch, raw_records):
     assert len(batches.reference) == 2
     assert [len(batches.rows(name).labels) for name in batches.names[9:]] == [20, 30, 20]
     assert [len(batches.rows(name).labelled().labels) for name in batches.names[9:]] == [20, 0, 20]
-    origins = [entry["origin"] for entry in io.read_json(paths.BATCHES / "index.json")["batches"]]
+    origins = [entry["origin"] for entry in files.read_json(paths.BATCHES / "index.json")["batches"]]
     assert origins == ["history"] * 10 + ["landed"] * 2
 
 
@@ -313,4 +313,4 @@ def test_landed_batches_carry_no_injected_drift(scratch, raw_records):
     as_they_came = [float(cell) for cell in raw_records(40, start=180)["MonthlyRevenue"]]
     assert batches.rows("batch_10").columns["MonthlyRevenue"].tolist() == as_they_came[20:]
     assert (batches.rows("batch_09").columns["MonthlyRevenue"] > as_they_came[:20]).all()
-    assert len(io.read_json(paths.SCENARIO_TRUTH)["strength"]) == 10
+    assert len(files.read_json(paths.SCENARIO_TRUTH)["strength"]) == 10

@@ -2,9 +2,9 @@
 
 import gzip
 import os
-import urllib.request
 from collections.abc import Iterator
 
+import boto3
 import pytest
 import s3fs
 from moto.server import ThreadedMotoServer
@@ -32,14 +32,10 @@ def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     s3fs.S3FileSystem.clear_instance_cache()
-    _put(f"{server}/customers")
-    _put(f"{server}/customers/some.csv.gz", gzip.compress(b"CustomerID,Churn\n3000010,Yes\n"))
+    store = boto3.client("s3")
+    store.create_bucket(Bucket="customers")
+    store.put_object(Bucket="customers", Key="some.csv.gz", Body=gzip.compress(b"CustomerID,Churn\n3000010,Yes\n"))
     return "s3://customers"
-
-
-def _put(url: str, body: bytes = b"") -> None:
-    with urllib.request.urlopen(urllib.request.Request(url, data=body, method="PUT")):
-        pass
 
 
 def test_a_gz_file_on_s3_reads_like_a_local_one(bucket: str) -> None:
@@ -56,5 +52,5 @@ def test_absent_credentials_are_named(bucket: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     s3fs.S3FileSystem.clear_instance_cache()
-    with pytest.raises(DataError, match="Unable to locate credentials.*AWS_ACCESS_KEY_ID"):
+    with pytest.raises(DataError, match=r"Unable to locate credentials.*AWS_ACCESS_KEY_ID"):
         read_raw(f"{bucket}/some.csv.gz")

@@ -104,7 +104,7 @@ def test_a_file_of_known_customers_with_other_content_is_refused_in_one_line(lab
     second.assign(Handsets="9").to_csv(folder / "changed.csv", index=False)
     said = repository.run("churn-drift", "land", str(folder / "changed.csv"), code=2)
     assert len(said.splitlines()) == 1
-    assert "has landed before" in said
+    assert "has arrived before" in said
 
 
 def decided(event: dict[str, Any]) -> dict[str, Any]:

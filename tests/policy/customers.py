@@ -43,7 +43,7 @@ DRIFT_CHECK = DriftCheck(
     label_delay=0, fdr=0.01, psi_threshold=0.02, drift_share=0.1, min_rows=200, alpha=0.001, label_floor=0.01
 )
 RETRAIN = Retrain(
-    policy="evidence", window="last_n", window_batches=1, folds=2, z_promote=2.33, z_alarmed=2.33, z_triggered=1.645,
+    policy="evidence", window="last_n", window_batches=2, folds=2, z_promote=2.33, z_alarmed=2.33, z_triggered=1.645,
     price=0.02, period=2,
 )  # fmt: skip
 

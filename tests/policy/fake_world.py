@@ -56,6 +56,9 @@ class FakeWorld:
         z = self.z.get(batch, 0.0)
         return BatchEvidence(batch, PairedSums(100, z, 1.0), Difference(z / 100))
 
+    def obstacle(self, window: Sequence[str]) -> str | None:
+        return None
+
     def refit(self, version: str, window: Sequence[str], reason: str) -> str:
         self.asked.append(Asked("refit", version, window[-1], tuple(window)))
         return f"after {window[-1]}"

@@ -105,7 +105,7 @@ def test_an_observation_is_looked_up_by_model_and_content_alone(calm: BatchFolde
 
 def test_after_a_promotion_the_observations_are_the_new_champions(calm: BatchFolder) -> None:
     kept = history.observed(observe(calm).records(calm))
-    found = fold(calm, policy="always", observed=kept)
+    found = fold(calm, policy="always", observed=kept, window_batches=1)
     profiled = [event.observation.report["rows_reference"] for event in found.events]
     assert profiled == [1200, 600, 600, 600]
 

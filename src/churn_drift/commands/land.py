@@ -1,6 +1,8 @@
 """`churn-drift land`: a validated batch, or labels, into data/landed."""
 
-from churn_drift import schema
+from collections.abc import Collection
+
+from churn_drift import paths, schema
 from churn_drift.data import io
 from churn_drift.data.landing import land_batch, land_labels
 
@@ -9,10 +11,17 @@ def land(path: str) -> int:
     """Land the file; labels are told from records by their two columns."""
     raw = io.read_raw(path)
     labels = set(raw.columns) == {schema.ID, schema.LABEL}
-    landed = (land_labels if labels else land_batch)(raw, source=path)
+    landed = land_labels(raw, source=path) if labels else land_batch(raw, source=path, history=_history())
     what = "labels" if labels else "customers"
     if landed.new:
         print(f"landed {landed.rows:,} {what} in {landed.path}; `churn-drift run` takes them in")
     else:
         print(f"these {landed.rows:,} {what} have landed before, in {landed.path}; nothing to do")
     return 0
+
+
+def _history() -> dict[str, Collection[int]]:
+    """The customers that the history already holds; none before the first run."""
+    if not paths.PROCESSED.exists():
+        return {}
+    return {str(paths.PROCESSED): set(io.read_frame(paths.PROCESSED)[schema.ID])}

@@ -11,9 +11,8 @@ from rich.console import Console
 
 from churn_drift import paths
 from churn_drift.commands import table
-from churn_drift.config import load_params
-from churn_drift.data import io
-from churn_drift.data.ingest import read_customers
+from churn_drift.config import Params, load_params
+from churn_drift.data import files
 from churn_drift.errors import ConfigError
 from churn_drift.tracking import dvc, promotion
 
@@ -22,25 +21,37 @@ OK, WORSE = 0, 3
 
 def run(*, data: str | None, promote: bool) -> int:
     """0: done; 3: the policy was significantly worse than never retraining, so nothing was promoted."""
-    load_params(paths.PARAMS)
+    params = load_params(paths.PARAMS)
     if data is None:
         dvc.reproduce()
     else:
-        read_customers(data)
+        _refuse_bad(data, params)
         with _source(data):
             dvc.reproduce()
     return _conclude(promote=promote)
 
 
+def _refuse_bad(data: str, params: Params) -> None:
+    """Find what the stages would refuse before anything is run or written."""
+    from churn_drift.data.batch_generator import check_reference
+    from churn_drift.data.ingest import read_customers
+    from churn_drift.data.preprocess import preprocess
+
+    raw = read_customers(data)
+    clean = preprocess(raw, source=data, zero_is_missing=params.preprocess.zero_is_missing)
+    check_reference(clean.frame, params.split_batches, source=data)
+
+
 def _conclude(*, promote: bool) -> int:
     console = Console(highlight=False)
-    summary = io.read_json(paths.SUMMARY)
-    table.show(io.read_csv(paths.TIMELINE), summary, console)
-    champion = promotion.restore_champion()
+    summary = files.read_json(paths.SUMMARY)
+    table.show(table.read(paths.TIMELINE), summary, console)
+    fresh = promote and summary["verdict"] != "worse" and promotion.is_new()
+    champion = None if fresh else promotion.restore_champion()
     if summary["verdict"] == "worse":
         print("Not promoted: the policy is significantly worse than never retraining.", file=sys.stderr)
         return WORSE
-    entry = promotion.promote({k: summary[k] for k in ("auc_policy", "auc_never", "gain")}) if promote else None
+    entry = promotion.promote({k: summary[k] for k in ("auc_policy", "auc_never", "gain")}) if fresh else None
     console.print(_what_next(entry, champion, summary["candidate"]), soft_wrap=True)
     return OK
 
@@ -60,11 +71,11 @@ def _what_next(entry: Mapping[str, Any] | None, champion: str | None, candidate:
 def _source(path: str) -> Iterator[None]:
     """params.yaml with another ingest.source, for one run; its bytes are put back whatever happens."""
     before = paths.PARAMS.read_bytes()
-    io.write_bytes(_with_source(before.decode(), path).encode(), paths.PARAMS)
+    files.write_bytes(_with_source(before.decode(), path).encode(), paths.PARAMS)
     try:
         yield
     finally:
-        io.write_bytes(before, paths.PARAMS)
+        files.write_bytes(before, paths.PARAMS)
 
 
 def _with_source(text: str, path: str) -> str:

@@ -13,7 +13,7 @@ from churn_drift.data.preprocess import preprocess
 from churn_drift.errors import DataError
 from churn_drift.model.bundle import Bundle, load, save, version_of
 from churn_drift.model.fit_cache import FitCache
-from churn_drift.policy.history import fold_history, observed
+from churn_drift.policy.history import fold_history
 from churn_drift.policy.timeline import Event
 from churn_drift.policy.workshop import Fitting
 from churn_drift.stages import entry
@@ -44,7 +44,6 @@ def _last_event(batches: BatchFolder, scratch: Path) -> Event:
         policy=params.retrain,
         drift_check=params.drift_check,
         fitting=Fitting(params.train, params.retrain.folds, FitCache(entry.cache_folder()), keep),
-        observed=observed(io.read_json(paths.RETRAIN_EVENTS)),
         progress=entry.progress("timeline"),
     )
     if not history.events:

@@ -1,20 +1,32 @@
 """The timeline and the verdict of a run, for a terminal of 80 columns and up."""
 
-from collections.abc import Mapping
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from churn_drift.errors import PipelineError
+
+Row = Mapping[str, str]
 
 WIDE = 130
 """Columns from which the reasons stand in the rows; below, they follow the table."""
 
 
-def show(timeline: pd.DataFrame, summary: Mapping[str, Any], console: Console) -> None:
+def read(path: Path) -> list[Row]:
+    """The timeline that `evaluate` wrote."""
+    if not path.exists():
+        raise PipelineError(f"{path}: not there; `dvc repro` makes it")
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def show(rows: Sequence[Row], summary: Mapping[str, Any], console: Console) -> None:
     """One row a batch, then what it amounts to."""
-    rows = timeline.to_dict("records")
     wide = console.width >= WIDE
     console.print(_table(rows, reasons=wide))
     if not wide:
@@ -25,7 +37,7 @@ def show(timeline: pd.DataFrame, summary: Mapping[str, Any], console: Console) -
     console.print(_conclusion(summary), soft_wrap=True)
 
 
-def _table(rows: list[dict[Any, Any]], *, reasons: bool) -> Table:
+def _table(rows: Sequence[Row], *, reasons: bool) -> Table:
     table = Table(
         title="Each batch, scored by the champion as it stood before it",
         title_justify="left",
@@ -49,12 +61,12 @@ def _table(rows: list[dict[Any, Any]], *, reasons: bool) -> Table:
     return table
 
 
-def _cells(row: Mapping[Any, Any]) -> list[str]:
+def _cells(row: Row) -> list[str]:
     return [
         _number_of(row),
         str(row["rows"]),
         _number(row["churn_rate"], ".3f"),
-        f"{row['drifted_share']:.0%}",
+        _number(row["drifted_share"], ".0%"),
         row["worst_feature"],
         _number(row["auc_policy"], ".3f"),
         f"{_number(row['auc_policy_low'], '.3f')}-{_number(row['auc_policy_high'], '.3f')}",
@@ -63,15 +75,15 @@ def _cells(row: Mapping[Any, Any]) -> list[str]:
     ]
 
 
-def _number_of(row: Mapping[Any, Any]) -> str:
+def _number_of(row: Row) -> str:
     return str(row["batch"]).removeprefix("batch_")
 
 
-def _reason(row: Mapping[Any, Any]) -> Text:
+def _reason(row: Row) -> Text:
     return Text(f": {row['reason']}")
 
 
-def _style(row: Mapping[Any, Any]) -> str:
+def _style(row: Row) -> str:
     return "bold green" if row["decision"] == "promote" else "dim"
 
 
@@ -85,5 +97,5 @@ def _conclusion(summary: Mapping[str, Any]) -> str:
     )
 
 
-def _number(value: float | None, form: str) -> str:
-    return "n/a" if value is None or pd.isna(value) else format(value, form)
+def _number(value: float | str | None, form: str) -> str:
+    return "n/a" if value in (None, "NA", "") else format(float(value), form)

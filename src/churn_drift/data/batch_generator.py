@@ -50,6 +50,24 @@ def split(frame: pd.DataFrame, settings: SplitBatches) -> Split:
     return Split(frames=drifted, truth={**settings.scenario.model_dump(), "strength": strengths})
 
 
+def check_reference(frame: pd.DataFrame, settings: SplitBatches, *, source: str) -> None:
+    """Raises DataError where the reference batches could not be learnt from: a label missing, or one class only."""
+    frames = split(frame, settings).frames
+    reference = pd.concat(frames[: settings.reference_batches])
+    missing = reference.loc[reference[schema.LABEL].isna(), schema.ID]
+    if len(missing):
+        raise DataError(
+            f"{source}: Churn: the label of customer {missing.iloc[0]} is missing ({len(missing)} such rows) in the "
+            "reference batches; label the rows or lower split_batches.reference_share"
+        )
+    if reference[schema.LABEL].min() == reference[schema.LABEL].max():
+        what = "churned" if reference[schema.LABEL].iloc[0] else "stayed"
+        raise DataError(
+            f"{source}: Churn: all {len(reference)} customers of the reference batches {what}; a model needs both: "
+            "raise split_batches.reference_share or give a file with both"
+        )
+
+
 def strength(scenario: Scenario, batch: int) -> float:
     """The share of the drift's full size that a batch carries, 0 before the onset.
 

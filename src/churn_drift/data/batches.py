@@ -12,7 +12,7 @@ import pandas as pd
 
 from churn_drift import schema
 from churn_drift.columns import Codes, Numbers, concatenate, take
-from churn_drift.data import io
+from churn_drift.data import files, io
 from churn_drift.data.frames import columns_of, labels_of
 from churn_drift.errors import DataError
 
@@ -32,6 +32,11 @@ class Rows:
     columns: dict[str, Numbers | Codes]
     labels: Numbers
 
+    def nothing(self) -> "Rows":
+        """The same columns without rows."""
+        none = np.zeros(len(self.labels), dtype=bool)
+        return Rows(self.customers[none], take(self.columns, none), self.labels[none])
+
     def labelled(self) -> "Rows":
         """The rows whose label has arrived."""
         known = ~np.isnan(self.labels)
@@ -43,7 +48,7 @@ class BatchFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._index: dict[str, Any] = io.read_json(folder / INDEX)
+        self._index: dict[str, Any] = files.read_json(folder / INDEX)
         self._entries = {entry["name"]: entry for entry in self._index["batches"]}
         self.rows = lru_cache(maxsize=None)(self._rows)
 
@@ -67,8 +72,8 @@ class BatchFolder:
         return str(self._entries[name]["sha256"])
 
     def labelled(self, names: Sequence[str]) -> Rows:
-        """Labelled rows of several batches, one after another."""
-        parts = [self.rows(name).labelled() for name in names]
+        """Labelled rows of several batches, one after another; no rows where none is named."""
+        parts = [self.rows(name).labelled() for name in names] or [self.rows(self.names[0]).nothing()]
         return Rows(
             np.concatenate([p.customers for p in parts]),
             concatenate([p.columns for p in parts]),
@@ -94,14 +99,14 @@ class BatchFolder:
 
 def extended(folder: Path, frame: pd.DataFrame, scratch: Path) -> BatchFolder:
     """The batches of a folder and one more, in a scratch folder; the folder itself stays as it is."""
-    index = io.read_json(folder / INDEX)
+    index = files.read_json(folder / INDEX)
     for entry in index["batches"]:
         source = folder / f"{entry['name']}.parquet"
         (scratch / source.name).symlink_to(source.resolve())
     path = scratch / f"batch_{len(index['batches']):02d}.parquet"
     io.write_frame(frame, path)
-    entry = {"name": path.stem, "rows": len(frame), "origin": "landed", "sha256": io.sha256(path)}
-    io.write_json({**index, "batches": [*index["batches"], entry]}, scratch / INDEX)
+    entry = {"name": path.stem, "rows": len(frame), "origin": "landed", "sha256": files.sha256(path)}
+    files.write_json({**index, "batches": [*index["batches"], entry]}, scratch / INDEX)
     return BatchFolder(scratch)
 
 
@@ -112,5 +117,5 @@ def write_batches(frames: list[pd.DataFrame], folder: Path, *, reference_batches
         path = folder / f"batch_{number:02d}.parquet"
         io.write_frame(frame, path)
         origin = "landed" if number >= len(frames) - landed else "history"
-        entries.append({"name": path.stem, "rows": len(frame), "origin": origin, "sha256": io.sha256(path)})
-    io.write_json({"reference_batches": reference_batches, "batches": entries}, folder / INDEX)
+        entries.append({"name": path.stem, "rows": len(frame), "origin": origin, "sha256": files.sha256(path)})
+    files.write_json({"reference_batches": reference_batches, "batches": entries}, folder / INDEX)

@@ -3,19 +3,15 @@
 import codecs
 import csv
 import gzip
-import hashlib
 import io
-import json
-import os
 import zlib
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
 
 import pandas as pd
 import pyarrow
 from pyarrow import csv as csv_format
 
+from churn_drift.data.files import replace, write_bytes
 from churn_drift.errors import DataError, PipelineError
 
 _GZIP = b"\x1f\x8b"
@@ -51,7 +47,7 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """Parquet, the same bytes for the same frame."""
-    _replace(path, lambda stream: frame.to_parquet(stream, index=False, compression="zstd"))
+    replace(path, lambda stream: frame.to_parquet(stream, index=False, compression="zstd"))
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -60,40 +56,12 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     write_bytes(text, path)
 
 
-def read_json(path: Path) -> Any:
-    """A JSON document. Raises PipelineError when it is not there or damaged."""
-    if not path.exists():
-        raise PipelineError(f"{path}: not there; `dvc repro` makes it")
-    try:
-        return json.loads(path.read_bytes())
-    except ValueError as error:
-        raise PipelineError(f"{path}: not JSON ({error}); `dvc repro` makes it anew") from None
-
-
-def write_json(document: Mapping[str, Any] | list[Any], path: Path) -> None:
-    """JSON for people and diffs: indented, keys as given, no NaN."""
-    write_bytes((json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode(), path)
-
-
-def write_bytes(content: bytes, path: Path) -> None:
-    """Write beside, then rename: a reader sees the old file or the new one, never half of it."""
-    _replace(path, lambda stream: stream.write(content))
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _text_bytes(name: str) -> bytes:
     """The unpacked bytes of a text file, without byte order mark."""
     try:
         content = _bytes(name)
     except FileNotFoundError:
-        raise DataError(
-            f"{name}: no such file; name a Cell2Cell CSV (params.yaml, ingest.source, or --data PATH)"
-        ) from None
+        raise DataError(f"{name}: no such file; check the path, or ingest.source in params.yaml") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{name}: cannot be read to its end ({error}); is it cut? fetch it again") from None
     except OSError as error:
@@ -163,14 +131,3 @@ def _cells(rows: bytes, *, width: int, source: str) -> pd.DataFrame:
         ) from None
     frame: pd.DataFrame = table.to_pandas()
     return frame
-
-
-def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as stream:
-            write(stream)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -5,18 +5,18 @@ data/landed/labels/<hash>.csv         CustomerID,Churn, as they come
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from churn_drift import schema
-from churn_drift.data import io
+from churn_drift.data import files, io
 from churn_drift.data.preprocess import Preprocessed, check_columns, preprocess, typed_cells
 from churn_drift.errors import DataError
+from churn_drift.paths import LANDED
 
-LANDED = Path("data/landed")
 RECORD_NAMES = [name for name in schema.NAMES if name != schema.LABEL]
 
 
@@ -34,12 +34,16 @@ class Landed:
     new: bool
 
 
-def land_batch(raw: pd.DataFrame, *, source: str, folder: Path = LANDED) -> Landed:
+def land_batch(
+    raw: pd.DataFrame, *, source: str, history: Mapping[str, Collection[int]] | None = None, folder: Path = LANDED
+) -> Landed:
     """Validate raw records (label column optional) and land them; labels that came with them land too.
 
     A batch that landed before may come again with its labels: those are new then.
 
-    Raises DataError when the file is not the schema, when a customer has landed before in another batch, or when
+    history  customer numbers that have arrived otherwise, by where they stand
+
+    Raises DataError when the file is not the schema, when a customer has arrived before in another batch, or when
     a label contradicts one that landed before.
     """
     records = validated(raw if schema.LABEL in raw else raw.assign(**{schema.LABEL: ""}), source=source)
@@ -49,13 +53,13 @@ def land_batch(raw: pd.DataFrame, *, source: str, folder: Path = LANDED) -> Land
     earlier = batch_files(folder)
     again = next((path for path in earlier if path.stem.endswith(key)), None)
     if again is None:
-        for path in earlier:
-            _refuse_known(records, path, source=source)
+        for place, known in {**(history or {}), **{str(path): set(_ids(path)) for path in earlier}}.items():
+            _refuse_known(records, place, known, source=source)
     path = again or folder / "batches" / f"{len(earlier) + 1:04d}_{key}.csv"
     # Labels first: whoever is interrupted between the two lands the file again and loses nothing.
     told = _write_labels(labels, folder, source=source).new if len(labels) else False
     if again is None:
-        io.write_bytes(content, path)
+        files.write_bytes(content, path)
     return Landed(path, rows=len(records), new=told or again is None)
 
 
@@ -129,7 +133,7 @@ def _write_labels(labels: pd.DataFrame, folder: Path, *, source: str) -> Landed:
         return Landed(folder / "labels", rows=len(unique), new=False)
     content = fresh.to_csv(index=False, lineterminator="\n").encode()
     path = folder / "labels" / f"{hashlib.sha256(content).hexdigest()[:12]}.csv"
-    io.write_bytes(content, path)
+    files.write_bytes(content, path)
     return Landed(path, rows=len(fresh), new=True)
 
 
@@ -145,11 +149,11 @@ def _arrived(folder: Path) -> dict[int, str]:
     return arrived
 
 
-def _refuse_known(records: pd.DataFrame, path: Path, *, source: str) -> None:
-    both = records[schema.ID].isin(_ids(path))
+def _refuse_known(records: pd.DataFrame, place: str, known: Collection[int], *, source: str) -> None:
+    both = records[schema.ID].astype("int64").isin(known)
     if both.any():
         raise DataError(
-            f"{source}: CustomerID {records.loc[both, schema.ID].iloc[0]} has landed before, in {path} "
+            f"{source}: CustomerID {records.loc[both, schema.ID].iloc[0]} has arrived before, in {place} "
             f"({int(both.sum())} such customers); a customer arrives once: leave these rows out"
         )
 

@@ -73,7 +73,7 @@ class Bins:
     score: NumberBins | None = None
 
 
-def fit_bins(  # noqa: PLR0913  numbers, all by name
+def fit_bins(
     columns: Columns,
     *,
     bins: int = 10,

@@ -114,7 +114,7 @@ def psi_lower_bound(value: float, *, n: int, m: int, cells: int, alpha: float) -
     return float(special.chndtrinc(scaled, cells - 1, 1 - alpha)) * noise(n=n, m=m)
 
 
-def detectable_psi(  # noqa: PLR0913  numbers, all by name
+def detectable_psi(
     *, n: int, m: int, cells: int, alpha: float, power: float, floor: float = 0.0, floor_alpha: float = 0.05
 ) -> float:
     """The smallest true PSI that these sample sizes show with chance `power`.

@@ -146,14 +146,14 @@ def paired_log_loss(labels: Numbers, first: Numbers, second: Numbers) -> PairedS
 def rows_needed(sums: PairedSums, *, z: float) -> int | None:
     """How many more labelled rows bring the sums to `z`, effect and spread being as observed so far.
 
-    0 where they are there already. None where more rows of the same kind never would: no rows, no effect, or
-    the second is worse. With so many rows the chance to arrive is one half, no more; the effect observed is
-    uncertain.
+    0 where they are there already. None where more rows of the same kind never would: no rows, no effect to speak
+    of (z under .0001), or the second is worse. With so many rows the chance to arrive is one half, no more; the
+    effect observed is uncertain.
 
     >>> rows_needed(PairedSums(100, 1.0, 1.0), z=2)  # z is 1, and grows as the root of the rows
     300
     """
-    if sums.total <= 0 or sums.variance <= 0:
+    if sums.total <= 0 or sums.variance <= 0 or sums.z < 1e-4:
         return None
     return max(0, math.ceil(sums.rows * (z / sums.z) ** 2 - 1e-9) - sums.rows)
 

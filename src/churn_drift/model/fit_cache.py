@@ -18,10 +18,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 import xgboost
 
-from churn_drift import columns
-from churn_drift.data.io import write_bytes
+from churn_drift import columns, schema
+from churn_drift.data import frames
+from churn_drift.data.files import write_bytes
 from churn_drift.model import bundle, features, inference, train
 from churn_drift.model.bundle import Calibration
 from churn_drift.model.inference import Booster
@@ -66,8 +68,8 @@ class FitCache:
 @cache
 def _code() -> str:
     """Digest of everything a fit depends on besides its rows and settings: this code and XGBoost's version."""
-    digest = hashlib.sha256(xgboost.__version__.encode())
-    for module in (columns, bundle, features, inference, train):
+    digest = hashlib.sha256(f"{xgboost.__version__} {np.__version__} {scipy.__version__}".encode())
+    for module in (schema, columns, frames, bundle, features, inference, train):
         digest.update(inspect.getsource(module).encode())
     return digest.hexdigest()
 

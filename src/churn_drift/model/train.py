@@ -83,16 +83,17 @@ def trees(
     matrix: Matrix, labels: Numbers, *, names: Sequence[str], types: Sequence[str], settings: Train
 ) -> xgboost.Booster:
     """XGBoost's trees on an encoded matrix, shape (n, len(names)): the one place where its parameters stand."""
-    data = xgboost.QuantileDMatrix(
-        matrix,
-        labels,
-        feature_names=list(names),
-        feature_types=list(types),
-        enable_categorical=True,
-        max_bin=settings.max_bin,
-        nthread=NTHREAD,
-    )
-    return xgboost.train(_xgboost(settings, labels), data, settings.trees, verbose_eval=False)
+    with xgboost.config_context(nthread=NTHREAD):  # else the check of the labels starts a thread for each core
+        data = xgboost.QuantileDMatrix(
+            matrix,
+            labels,
+            feature_names=list(names),
+            feature_types=list(types),
+            enable_categorical=True,
+            max_bin=settings.max_bin,
+            nthread=NTHREAD,
+        )
+        return xgboost.train(_xgboost(settings, labels), data, settings.trees, verbose_eval=False)
 
 
 def cross_fit(
@@ -125,7 +126,8 @@ def check_window(labels: Numbers, *, rows: int, folds: int) -> None:
     churned = int(np.count_nonzero(labels == 1))
     if churned in (0, rows):
         raise TrainingError(
-            f"all {rows} rows of the window {'churned' if churned else 'stayed'}; a model needs both classes"
+            f"all {rows} rows of the window {'churned' if churned else 'stayed'}; a model needs both classes: "
+            "widen the window (split_batches.reference_share, retrain.window) or land labels of both"
         )
     if min(churned, rows - churned) < folds:
         raise TrainingError(

@@ -44,6 +44,9 @@ class World(Protocol):
     def challenge(self, version: str, batch: str, older: Sequence[str]) -> BatchEvidence:
         """The cross-fitted challenger against this model on the batch's labelled rows."""
 
+    def obstacle(self, window: Sequence[str]) -> str | None:
+        """Why no model can be fitted on the labelled rows of the window; None where one can."""
+
     def refit(self, version: str, window: Sequence[str], reason: str) -> str:
         """Fit a successor of this model on all labelled rows of the window; its version."""
 
@@ -69,6 +72,11 @@ class State:
         """The labelled batches that a fit may use."""
         return self.labelled if settings.window == "all" else self.labelled[-settings.window_batches :]
 
+    def older(self, settings: Retrain) -> tuple[str, ...]:
+        """The batches that a challenger uses beside the newest, so that both make up one window."""
+        keep = settings.window_batches - 1
+        return self.labelled if settings.window == "all" else self.labelled[-keep:] if keep else ()
+
 
 @dataclass(frozen=True)
 class Event:
@@ -76,6 +84,7 @@ class Event:
 
     champion  the version that scored the batch
     arrived   batches whose labels arrived, each with the performance and the label drift it showed
+    alarms    what has drifted: the batch (features or score), the churn rate of labels that arrived
     promoted  the version that serves from the next batch on; None on a hold
     """
 
@@ -83,6 +92,7 @@ class Event:
     champion: str
     observation: Observation
     arrived: tuple[dict[str, Any], ...]
+    alarms: tuple[str, ...]
     evidence: Evidence
     decision: Decision
     promoted: str | None
@@ -94,6 +104,7 @@ class Event:
             "champion": self.champion,
             "drift": self.observation.report,
             "labels_arrived": list(self.arrived),
+            "alarms": list(self.alarms),
             "evidence": self.evidence.to_dict(),
             "decision": "promote" if self.decision.promote else "hold",
             "reason": self.decision.reason,
@@ -110,36 +121,41 @@ def begin(champion: str, reference: Sequence[str]) -> State:
 def step(state: State, batch: str, *, settings: Retrain, label_delay: int, world: World) -> tuple[State, Event]:
     """Observe a batch, take in the labels that are due, decide. What is promoted serves from the next batch on."""
     observation = world.observe(state.champion, batch)
-    seen = replace(state, waiting=(*state.waiting, batch), steps=state.steps + 1)
-    due, arrived, records = _due(seen, label_delay), list[str](), list[dict[str, Any]]()
-    for name in due:
-        if world.labels_of(name):
-            arrived.append(name)
-            records.append(
-                {
-                    "batch": name,
-                    "performance": world.performance(state.champion, name),
-                    "label_drift": world.label_drift(state.champion, name),
-                }
-            )
-    learnt = replace(seen, waiting=tuple(name for name in seen.waiting if name not in arrived))
-    for name in arrived:
-        learnt = _learn(learnt, name, settings=settings, world=world)
-    decision = decide(
-        settings,
-        Situation(
-            evidence=learnt.evidence,
-            alarmed=observation.drifted or any((r["label_drift"] or {}).get("drifted") for r in records),
-            fresh=len(learnt.labelled) > learnt.fitted,
-            steps=learnt.steps,
-        ),
-    )
-    event = Event(batch, state.champion, observation, tuple(records), learnt.evidence, decision, promoted=None)
+    state = replace(state, waiting=(*state.waiting, batch), steps=state.steps + 1)
+    arrived = tuple(_arrival(state, name, world) for name in _due(state, label_delay) if world.labels_of(name))
+    for record in arrived:
+        state = _learn(state, record["batch"], settings=settings, world=world)
+    alarms = _alarms(observation, arrived)
+    decision = _decide(state, bool(alarms), settings=settings, world=world)
+    event = Event(batch, state.champion, observation, arrived, alarms, state.evidence, decision, promoted=None)
     if not decision.promote:
-        return learnt, event
-    promoted = world.refit(state.champion, learnt.window(settings), decision.reason)
-    after = replace(learnt, champion=promoted, fitted=len(learnt.labelled), evidence=Evidence(), steps=0)
+        return state, event
+    promoted = world.refit(state.champion, state.window(settings), decision.reason)
+    after = replace(state, champion=promoted, fitted=len(state.labelled), evidence=Evidence(), steps=0)
     return after, replace(event, promoted=promoted)
+
+
+def _arrival(state: State, batch: str, world: World) -> dict[str, Any]:
+    """What the labels of a batch say of the champion of today, which was not fitted on them."""
+    return {
+        "batch": batch,
+        "version": state.champion,
+        "performance": world.performance(state.champion, batch),
+        "label_drift": world.label_drift(state.champion, batch),
+    }
+
+
+def _alarms(observation: Observation, arrived: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    labels = any((record["label_drift"] or {}).get("drifted") for record in arrived)
+    return ("batch",) * observation.drifted + ("churn rate",) * labels
+
+
+def _decide(state: State, alarmed: bool, *, settings: Retrain, world: World) -> Decision:  # noqa: FBT001
+    fresh = len(state.labelled) > state.fitted
+    situation = Situation(evidence=state.evidence, alarmed=alarmed, fresh=fresh, steps=state.steps)
+    decision = decide(settings, situation)
+    obstacle = world.obstacle(state.window(settings)) if decision.promote else None
+    return decision if obstacle is None else Decision(False, f"{decision.reason}, but {obstacle}")
 
 
 def _due(state: State, label_delay: int) -> tuple[str, ...]:
@@ -149,7 +165,8 @@ def _due(state: State, label_delay: int) -> tuple[str, ...]:
 
 def _learn(state: State, batch: str, *, settings: Retrain, world: World) -> State:
     """Take in one batch's labels; a policy that may promote also challenges the champion on them."""
+    waiting = tuple(name for name in state.waiting if name != batch)
     if settings.policy == "never":
-        return replace(state, labelled=(*state.labelled, batch))
-    evidence = state.evidence.add(world.challenge(state.champion, batch, state.window(settings)))
-    return replace(state, labelled=(*state.labelled, batch), evidence=evidence)
+        return replace(state, waiting=waiting, labelled=(*state.labelled, batch))
+    evidence = state.evidence.add(world.challenge(state.champion, batch, state.older(settings)))
+    return replace(state, waiting=waiting, labelled=(*state.labelled, batch), evidence=evidence)

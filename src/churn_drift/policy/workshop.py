@@ -110,6 +110,15 @@ class Workshop:
             auc_gain=paired_auc(labels, champion, challenger, confidence=CONFIDENCE),
         )
 
+    def obstacle(self, window: Sequence[str]) -> str | None:
+        """See `timeline.World`."""
+        labels = self.batches.labelled(window).labels
+        try:
+            check_window(labels, rows=len(labels), folds=self._fitting().train.folds)
+        except TrainingError as error:
+            return str(error)
+        return None
+
     def refit(self, version: str, window: Sequence[str], reason: str) -> str:
         """See `timeline.World`."""
         how = self._fitting()

@@ -2,7 +2,7 @@
 
 from churn_drift import paths
 from churn_drift.config import DriftCheck, load_section
-from churn_drift.data import io
+from churn_drift.data import files, io
 from churn_drift.data.batches import BatchFolder
 from churn_drift.data.scores import write_scores
 from churn_drift.model.bundle import load, version_of
@@ -26,8 +26,8 @@ def main() -> None:
     )
     records = history.records(batches)
 
-    io.write_json(records, paths.DRIFT_EVENTS)
-    io.write_json(tables.drift_metrics(records), paths.DRIFT_METRICS)
+    files.write_json(records, paths.DRIFT_EVENTS)
+    files.write_json(tables.drift_metrics(records), paths.DRIFT_METRICS)
     io.write_csv(tables.drift_by_batch(records), paths.DRIFT_BATCHES)
     io.write_csv(tables.drift_by_feature(records), paths.DRIFT_FEATURES)
     write_scores(history.scores, paths.DRIFT_SCORES)

@@ -2,7 +2,7 @@
 
 from churn_drift import paths
 from churn_drift.config import Evaluate, load_section
-from churn_drift.data import io
+from churn_drift.data import files, io
 from churn_drift.data.scores import read_scores
 from churn_drift.model.bundle import load, save
 from churn_drift.policy import pictures, tables
@@ -14,8 +14,8 @@ def main() -> None:
     """Compare, draw, propose a candidate. Decides nothing new."""
     confidence = load_section(Evaluate, "evaluate").confidence
     never, policy = read_scores(paths.DRIFT_SCORES), read_scores(paths.RETRAIN_SCORES)
-    records = io.read_json(paths.RETRAIN_EVENTS)
-    retrained = io.read_json(paths.RETRAIN_METRICS)
+    records = files.read_json(paths.RETRAIN_EVENTS)
+    retrained = files.read_json(paths.RETRAIN_METRICS)
 
     comparison = compare(never, policy, confidence=confidence)
     curves = pictures.curves(never, policy, confidence=confidence)
@@ -24,8 +24,8 @@ def main() -> None:
     candidate = save(load(source), paths.CANDIDATE)
 
     scores = metrics(comparison, policy, promotions=retrained["promotions"])
-    io.write_json(scores, paths.METRICS)
-    io.write_json(
+    files.write_json(scores, paths.METRICS)
+    files.write_json(
         {"verdict": comparison.verdict, "candidate": candidate, "policy": retrained["policy"], **scores}, paths.SUMMARY
     )
     io.write_csv(tables.timeline(comparison, records), paths.TIMELINE)

@@ -2,7 +2,7 @@
 
 from churn_drift import paths
 from churn_drift.config import Ingest, load_section
-from churn_drift.data import io
+from churn_drift.data import files, io
 from churn_drift.data.ingest import ingest
 from churn_drift.stages import entry
 
@@ -14,7 +14,7 @@ def main() -> None:
     customers = ingest(settings)
 
     io.write_csv(customers.frame, paths.RAW)
-    io.write_json({"simulated": customers.simulated, "rows": len(customers.frame)}, paths.INGEST_REPORT)
+    files.write_json({"simulated": customers.simulated, "rows": len(customers.frame)}, paths.INGEST_REPORT)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from churn_drift import paths
 from churn_drift.config import Preprocess, load_section
-from churn_drift.data import io
+from churn_drift.data import files, io
 from churn_drift.data.preprocess import preprocess
 from churn_drift.stages import entry
 
@@ -15,7 +15,7 @@ def main() -> None:
     clean = preprocess(raw, source=str(paths.RAW), zero_is_missing=settings.zero_is_missing)
 
     io.write_frame(clean.frame, paths.PROCESSED)
-    io.write_json(
+    files.write_json(
         {
             "rows": len(clean.frame),
             "duplicates_dropped": clean.duplicates,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from churn_drift import paths
 from churn_drift.config import DriftCheck, Retrain, Train, load_section
-from churn_drift.data import io
+from churn_drift.data import files
 from churn_drift.data.batches import BatchFolder
 from churn_drift.data.scores import write_scores
 from churn_drift.model.bundle import Bundle, load, save, version_of
@@ -29,15 +29,15 @@ def main() -> None:
         policy=policy,
         drift_check=load_section(DriftCheck, "drift_check"),
         fitting=Fitting(load_section(Train, "train"), policy.folds, FitCache(entry.cache_folder()), _keep),
-        observed=observed(io.read_json(paths.DRIFT_EVENTS)),
+        observed=observed(files.read_json(paths.DRIFT_EVENTS)),
         progress=entry.progress("retrain"),
     )
     records = history.records(batches)
 
     if not any(event.promoted for event in history.events):
         save(baseline[1], paths.RETRAINED / f"00_{baseline[0]}")
-    io.write_json(records, paths.RETRAIN_EVENTS)
-    io.write_json(tables.retrain_metrics(records, policy=policy.policy), paths.RETRAIN_METRICS)
+    files.write_json(records, paths.RETRAIN_EVENTS)
+    files.write_json(tables.retrain_metrics(records, policy=policy.policy), paths.RETRAIN_METRICS)
     write_scores(history.scores, paths.RETRAIN_SCORES)
 
 

@@ -2,7 +2,7 @@
 
 from churn_drift import paths
 from churn_drift.config import Preprocess, SplitBatches, load_section
-from churn_drift.data import io
+from churn_drift.data import files, io
 from churn_drift.data.batch_generator import split
 from churn_drift.data.batches import write_batches
 from churn_drift.data.landing import landed_frames
@@ -23,7 +23,7 @@ def main() -> None:
         reference_batches=settings.reference_batches,
         landed=len(landed),
     )
-    io.write_json(history.truth, paths.SCENARIO_TRUTH)
+    files.write_json(history.truth, paths.SCENARIO_TRUTH)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from churn_drift import paths
 from churn_drift.config import Train, load_section
-from churn_drift.data import io
+from churn_drift.data import files
 from churn_drift.data.batches import BatchFolder
 from churn_drift.model.bundle import save
 from churn_drift.model.fit_cache import FitCache
@@ -29,9 +29,9 @@ def main() -> None:
     scores = evaluate(labels, fitted.out_of_fold, threshold=bundle.threshold, confidence=0.95)
 
     version = save(bundle, paths.BASELINE)
-    io.write_json(
-        {"version": version, "threshold": bundle.threshold, "out_of_fold": scores.to_dict()}, paths.BASELINE_METRICS
-    )
+    found = {"auc": scores.auc.value, "pr_auc": scores.pr_auc.value, "brier": scores.brier.value}
+    rounded = {name: None if value is None else round(value, 4) for name, value in found.items()}
+    files.write_json({"version": version, "threshold": bundle.threshold, **rounded}, paths.BASELINE_METRICS)
 
 
 if __name__ == "__main__":

@@ -17,12 +17,15 @@ _STAGE_FAILED = re.compile(r"exited with (\d+)")
 
 
 def reproduce() -> None:
-    """`dvc repro`, its output passed on. Raises ChurnDriftError where a stage refused its input, PipelineError else."""
+    """`dvc repro`, its output passed on. Raises ChurnDriftError where a stage refused its input, else PipelineError."""
     status, said = _run(["repro"])
     if status:
         refused = _STAGE_FAILED.search(said)
         if refused and refused[1] == "2":
-            raise ChurnDriftError("a stage refused its input (see above); `dvc checkout` brings the last results back")
+            raise ChurnDriftError(
+                "a stage refused its input (see above); "
+                "`git checkout dvc.lock reports && dvc checkout` brings the last results back"
+            )
         raise PipelineError("`dvc repro` failed (see above)")
 
 
@@ -36,12 +39,15 @@ def checkout(path: Path) -> None:
     _quietly(["checkout", str(path)])
 
 
-def is_pinned(path: Path) -> bool:
-    """Whether a directory holds what its .dvc file pins. DVC's own hash, told here without its second of start-up."""
+def is_pinned(path: Path, *, pin: Path | None = None) -> bool:
+    """Whether a directory holds what its .dvc file (or that of `pin`) pins.
+
+    DVC's own hash, told here without its second of start-up.
+    """
     files = ((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
     listed = [{"md5": _md5(file.read_bytes()), "relpath": name} for name, file in sorted(files)]
-    pin = yaml.safe_load(path.with_suffix(".dvc").read_text(encoding="utf-8"))
-    return bool(pin["outs"][0]["md5"] == _md5(json.dumps(listed, sort_keys=True).encode()) + ".dir")
+    document = yaml.safe_load((pin or path).with_suffix(".dvc").read_text(encoding="utf-8"))
+    return bool(document["outs"][0]["md5"] == _md5(json.dumps(listed, sort_keys=True).encode()) + ".dir")
 
 
 def _md5(content: bytes) -> str:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from churn_drift import paths
-from churn_drift.model.bundle import load, save, version_of
-from churn_drift.model.inference import check_golden
+from churn_drift.errors import ModelError, PipelineError
+from churn_drift.model.bundle import Bundle, load, save, version_of
 from churn_drift.tracking import dvc, ledger
 
 
@@ -31,7 +31,7 @@ def promote(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
         past = ledger.entries(paths.LEDGER)
         if any(entry["version"] == version for entry in past):
             return None
-        check_golden(candidate)
+        _check_golden(candidate)
         save(candidate, paths.CHAMPION)
         dvc.add(paths.CHAMPION)
         entry = {
@@ -60,13 +60,40 @@ def restore_champion() -> str | None:
         return None
     with _alone():
         if not paths.CHAMPION.exists():
-            dvc.checkout(paths.CHAMPION)
+            _bring_back()
         version = version_of(paths.CHAMPION)
         if dvc.is_pinned(paths.CHAMPION):
             return version
         with _aside(paths.CHAMPION):
             dvc.checkout(paths.CHAMPION)
         return version_of(paths.CHAMPION)
+
+
+def is_new() -> bool:
+    """Whether the candidate was never in the ledger."""
+    version = version_of(paths.CANDIDATE)
+    return all(entry["version"] != version for entry in ledger.entries(paths.LEDGER))
+
+
+def _bring_back() -> None:
+    """The pinned champion from the cache, or, where no cache has it, from the models that the run has just made."""
+    try:
+        dvc.checkout(paths.CHAMPION)
+    except PipelineError:
+        for folder in (paths.CANDIDATE, paths.BASELINE, *sorted(paths.RETRAINED.glob("*"))):
+            if folder.is_dir() and dvc.is_pinned(folder, pin=paths.CHAMPION):
+                save(load(folder), paths.CHAMPION)
+                return
+        raise ModelError(
+            f"{paths.CHAMPION}: the pinned model is in no cache here and this run did not make it; "
+            f"`dvc pull {paths.CHAMPION}` fetches it from the remote"
+        ) from None
+
+
+def _check_golden(candidate: Bundle) -> None:
+    from churn_drift.model.inference import check_golden
+
+    check_golden(candidate)
 
 
 @contextmanager

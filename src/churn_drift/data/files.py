@@ -1,0 +1,48 @@
+"""Files of bytes and JSON: written beside, then renamed. No frames here, so that light commands stay light."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from churn_drift.errors import PipelineError
+
+
+def read_json(path: Path) -> Any:
+    """A JSON document. Raises PipelineError when it is not there or damaged."""
+    if not path.exists():
+        raise PipelineError(f"{path}: not there; `dvc repro` makes it")
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise PipelineError(f"{path}: not JSON ({error}); `dvc repro` makes it anew") from None
+
+
+def write_json(document: Mapping[str, Any] | list[Any], path: Path) -> None:
+    """JSON for people and diffs: indented, keys as given, no NaN."""
+    write_bytes((json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode(), path)
+
+
+def write_bytes(content: bytes, path: Path) -> None:
+    """Write beside, then rename: a reader sees the old file or the new one, never half of it."""
+    replace(path, lambda stream: stream.write(content))
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Write beside, then rename; what fails half-way leaves nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as stream:
+            write(stream)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
