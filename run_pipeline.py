@@ -5,4 +5,4 @@ import sys
 from churn_drift.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main(["run", *sys.argv[1:]], prog="python run_pipeline.py:"))
+    sys.exit(main(["run", *sys.argv[1:]], prog="python run_pipeline.py"))

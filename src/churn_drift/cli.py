@@ -8,6 +8,8 @@ from pathlib import Path
 
 from churn_drift.errors import ChurnDriftError, ConfigError, PipelineError
 
+PROG = "churn-drift"
+
 EXIT_CODES = """exit codes:
   0  done
   1  a tool failed
@@ -25,7 +27,7 @@ STEP = """The timeline is folded over one batch more, in a scratch folder: what 
 pipeline would see and decide if the batch landed now."""
 
 
-def main(arguments: Sequence[str] | None = None, *, prog: str = "churn-drift") -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Run one subcommand; its exit code."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     parsed = parser(prog).parse_args(arguments)
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "churn-drift") -
         return _fail(error, 2)
 
 
-def parser(prog: str = "churn-drift") -> argparse.ArgumentParser:
+def parser(prog: str = PROG) -> argparse.ArgumentParser:
     """Every subcommand and its options."""
     raw = argparse.RawDescriptionHelpFormatter
     top = argparse.ArgumentParser(
@@ -57,6 +59,7 @@ def parser(prog: str = "churn-drift") -> argparse.ArgumentParser:
         return commands.add_parser(name, help=summary, description=text, epilog=EXIT_CODES, formatter_class=raw)
 
     run = add("run", "reproduce the pipeline, print the timeline, promote what is new", RUN)
+    run.prog = f"{prog} run" if prog == PROG else prog  # run_pipeline.py is this one command
     run.add_argument("--data", type=_path, metavar="PATH", help="a Cell2Cell CSV (plain, gz, s3://) for this run only")
     run.add_argument("--no-promote", action="store_true", help="leave models/champion as it is")
     land = add("land", "validate a batch of customers, or labels, and land it", LAND)
