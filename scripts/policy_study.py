@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before XGBoost is loaded, see stages/__init__.py
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before XGBoost is loaded, see stages/__main__.py
 
 from rich.console import Console
 from rich.progress import track

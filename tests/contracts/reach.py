@@ -17,7 +17,7 @@ def reached(module: str) -> set[str]:
     """Source files under src/ that importing this module can execute, as repository paths, package inits included
     where they hold code."""
     seen: set[str] = set()
-    waiting = [module]
+    waiting = [module, "churn_drift.stages.__main__"] if module.startswith("churn_drift.stages.") else [module]
     while waiting:
         name = waiting.pop()
         for part in _with_parents(name):

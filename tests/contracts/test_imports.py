@@ -68,8 +68,8 @@ def test_importing_makes_no_file(imported):
     assert imported["files"] == []
 
 
-def test_importing_sets_the_waiting_of_threads_and_nothing_else_in_the_environment(imported):
-    assert imported["env"] == {"OMP_WAIT_POLICY": "PASSIVE"}
+def test_importing_changes_nothing_in_the_environment(imported):
+    assert imported["env"] == {}
 
 
 def test_importing_sets_up_no_logging_no_thread_no_warning_filter_and_no_path(imported):

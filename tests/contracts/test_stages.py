@@ -100,12 +100,12 @@ def test_the_stages_have_the_names_and_the_order_of_the_design():
 
 def test_the_folder_of_stages_lists_the_pipeline():
     files = {file.stem for file in (ROOT / "src/churn_drift/stages").glob("*.py")}
-    assert files - {"__init__", "entry"} == set(STAGES)
+    assert files - {"__init__", "__main__", "entry"} == set(STAGES)
 
 
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_runs_the_module_of_its_name(name):
-    assert stage(name)["cmd"] == f"python -m churn_drift.stages.{name}"
+    assert stage(name)["cmd"] == f"python -m churn_drift.stages {name}"
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -255,7 +255,7 @@ def test_no_stage_reaches_a_clock_a_host_or_a_commit(name):
 
 @pytest.mark.parametrize("name", STAGES)
 def test_only_a_stages_entry_reads_the_environment(name):
-    entries = {"src/churn_drift/stages/entry.py", "src/churn_drift/stages/__init__.py"}
+    entries = {"src/churn_drift/stages/entry.py", "src/churn_drift/stages/__main__.py"}
     reading = {
         file
         for file in reached(f"churn_drift.stages.{name}")

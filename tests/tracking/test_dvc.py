@@ -46,7 +46,7 @@ def test_a_stage_that_refused_its_input_is_the_callers_fault(
 
 
 def test_a_stage_that_broke_is_a_failed_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
-    stands_for_dvc(monkeypatch, "sys.exit('failed to run: python -m churn_drift.stages.ingest, exited with 1')")
+    stands_for_dvc(monkeypatch, "sys.exit('failed to run: python -m churn_drift.stages ingest, exited with 1')")
     with pytest.raises(PipelineError, match="`dvc repro` failed"):
         dvc.reproduce()
 

@@ -31,7 +31,3 @@ def main() -> None:
     io.write_csv(tables.drift_by_batch(records), paths.DRIFT_BATCHES)
     io.write_csv(tables.drift_by_feature(records), paths.DRIFT_FEATURES)
     write_scores(history.scores, paths.DRIFT_SCORES)
-
-
-if __name__ == "__main__":
-    entry.run(main)

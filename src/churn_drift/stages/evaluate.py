@@ -7,7 +7,6 @@ from churn_drift.data.scores import read_scores
 from churn_drift.model.bundle import load, save
 from churn_drift.policy import pictures, tables
 from churn_drift.policy.comparison import compare, metrics
-from churn_drift.stages import entry
 
 
 def main() -> None:
@@ -32,7 +31,3 @@ def main() -> None:
     for name, frame in curves.items():
         io.write_csv(frame, paths.CURVES / f"{name}.csv")
     pictures.draw(comparison, records, curves, paths.FIGURES, policy=retrained["policy"], confidence=confidence)
-
-
-if __name__ == "__main__":
-    entry.run(main)

@@ -4,7 +4,6 @@ from churn_drift import paths
 from churn_drift.config import Ingest, load_section
 from churn_drift.data import files, io
 from churn_drift.data.ingest import ingest
-from churn_drift.stages import entry
 
 
 def main() -> None:
@@ -15,7 +14,3 @@ def main() -> None:
 
     io.write_csv(customers.frame, paths.RAW)
     files.write_json({"simulated": customers.simulated, "rows": len(customers.frame)}, paths.INGEST_REPORT)
-
-
-if __name__ == "__main__":
-    entry.run(main)

@@ -4,7 +4,6 @@ from churn_drift import paths
 from churn_drift.config import Preprocess, load_section
 from churn_drift.data import files, io
 from churn_drift.data.preprocess import preprocess
-from churn_drift.stages import entry
 
 
 def main() -> None:
@@ -25,7 +24,3 @@ def main() -> None:
         },
         paths.PREPROCESS_REPORT,
     )
-
-
-if __name__ == "__main__":
-    entry.run(main)

@@ -47,7 +47,3 @@ def _keep(bundle: Bundle) -> str:
     version = save(bundle, fresh)
     fresh.rename(Path(f"{fresh}_{version}"))
     return version
-
-
-if __name__ == "__main__":
-    entry.run(main)

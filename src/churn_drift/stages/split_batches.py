@@ -6,7 +6,6 @@ from churn_drift.data import files, io
 from churn_drift.data.batch_generator import split
 from churn_drift.data.batches import write_batches
 from churn_drift.data.landing import landed_frames
-from churn_drift.stages import entry
 
 
 def main() -> None:
@@ -24,7 +23,3 @@ def main() -> None:
         landed=len(landed),
     )
     files.write_json(history.truth, paths.SCENARIO_TRUTH)
-
-
-if __name__ == "__main__":
-    entry.run(main)

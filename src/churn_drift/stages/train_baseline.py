@@ -32,7 +32,3 @@ def main() -> None:
     found = {"auc": scores.auc.value, "pr_auc": scores.pr_auc.value, "brier": scores.brier.value}
     rounded = {name: None if value is None else round(value, 4) for name, value in found.items()}
     files.write_json({"version": version, "threshold": bundle.threshold, **rounded}, paths.BASELINE_METRICS)
-
-
-if __name__ == "__main__":
-    entry.run(main)
