@@ -23,8 +23,9 @@ from rich.progress import track
 from rich.table import Table
 
 from churn_drift.config import Params, Retrain, SplitBatches, load_params
+from churn_drift.data.batch_files import write_batches
 from churn_drift.data.batch_generator import split
-from churn_drift.data.batches import BatchFolder, write_batches
+from churn_drift.data.batches import BatchFolder
 from churn_drift.data.ingest import ingest
 from churn_drift.data.preprocess import preprocess
 from churn_drift.data.scores import Scored

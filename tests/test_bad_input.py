@@ -13,7 +13,7 @@ import yaml
 
 from churn_drift import cli, paths
 from churn_drift.data import files, io
-from churn_drift.data.batches import write_batches
+from churn_drift.data.batch_files import write_batches
 from churn_drift.errors import PipelineError
 from churn_drift.model import bundle
 from churn_drift.stages import drift_check, entry, preprocess, train_baseline

@@ -5,7 +5,8 @@ import pytest
 
 from churn_drift import schema
 from churn_drift.data import files, io
-from churn_drift.data.batches import BatchFolder, extended, write_batches
+from churn_drift.data.batch_files import extended, write_batches
+from churn_drift.data.batches import BatchFolder
 from churn_drift.errors import DataError, PipelineError
 
 

@@ -13,8 +13,9 @@ import pytest
 import xgboost
 
 from churn_drift.config import DriftCheck, Retrain, Scenario, SplitBatches, Train
+from churn_drift.data.batch_files import write_batches
 from churn_drift.data.batch_generator import split
-from churn_drift.data.batches import BatchFolder, write_batches
+from churn_drift.data.batches import BatchFolder
 from churn_drift.data.preprocess import preprocess
 from churn_drift.data.simulator import load_statistics, simulate
 from churn_drift.model import train

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from churn_drift.data.files import Table
 from churn_drift.data.scores import Scored
 from churn_drift.policy import pictures
 from churn_drift.policy.comparison import compare
@@ -12,12 +12,12 @@ from tests.policy.test_tables import record
 NAMES = {"roc", "precision_recall", "calibration", "gain"}
 
 
-def curves(never: list[Scored], policy: list[Scored]) -> dict[str, pd.DataFrame]:
+def curves(never: list[Scored], policy: list[Scored]) -> dict[str, Table]:
     return pictures.curves(never, policy, confidence=0.95)
 
 
-def same(one: dict[str, pd.DataFrame], two: dict[str, pd.DataFrame]) -> bool:
-    return one.keys() == two.keys() and all(frame.equals(two[name]) for name, frame in one.items())
+def same(one: dict[str, Table], two: dict[str, Table]) -> bool:
+    return one == two
 
 
 def test_there_are_four_curves_of_each_model() -> None:
@@ -42,7 +42,7 @@ def test_a_batch_of_one_class_leaves_the_curves_to_the_one_before() -> None:
 
 def test_without_any_labels_the_curves_are_empty_and_have_their_columns() -> None:
     found = curves([unlabelled(s) for s in WORSE], [unlabelled(s) for s in BETTER])
-    assert {len(frame) for frame in found.values()} == {0}
+    assert {len(frame.rows) for frame in found.values()} == {0}
     assert list(found["roc_policy"].columns) == ["fpr", "tpr"]
     assert list(found["calibration_never"].columns) == ["predicted", "observed", "low", "high", "rows"]
 

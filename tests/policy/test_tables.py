@@ -63,7 +63,7 @@ def test_without_a_promotion_the_champion_is_the_baseline() -> None:
 
 
 def test_drift_by_batch_shows_the_worst_feature_with_its_psi() -> None:
-    (row,) = tables.drift_by_batch([DRIFTED]).to_dict("records")
+    (row,) = tables.drift_by_batch([DRIFTED]).rows
     assert row == {
         "batch": "batch_03",
         "verdict": "drifted",
@@ -77,8 +77,8 @@ def test_drift_by_batch_shows_the_worst_feature_with_its_psi() -> None:
 def test_drift_by_feature_has_a_row_a_batch_and_feature() -> None:
     frame = tables.drift_by_feature([CALM, DRIFTED])
     assert list(frame.columns) == ["batch", "feature", "psi", "psi_lower", "ks", "drifted"]
-    assert frame["batch"].tolist() == ["batch_02", "batch_02", "batch_03", "batch_03"]
-    assert frame["feature"].tolist() == ["Handsets", "ServiceArea", "Handsets", "ServiceArea"]
+    assert [row["batch"] for row in frame.rows] == ["batch_02", "batch_02", "batch_03", "batch_03"]
+    assert [row["feature"] for row in frame.rows] == ["Handsets", "ServiceArea", "Handsets", "ServiceArea"]
 
 
 def test_the_tables_of_an_empty_history_have_their_columns() -> None:
@@ -113,18 +113,18 @@ def test_the_timeline_has_a_row_a_batch_with_both_models_and_the_decision() -> N
         "decision",
         "reason",
     ]
-    assert frame["rows"].tolist() == [6, 6]
-    assert frame["auc_never"].tolist() == [0.5, 0.5]
-    assert frame["auc_policy"].tolist() == [0.5, 0.777778]
-    assert frame["gain"].tolist() == [0.0, 0.277778]
-    assert frame["version"].tolist() == ["a1", "b2"]
-    assert frame["decision"].tolist() == ["hold", "promote"]
+    assert [row["rows"] for row in frame.rows] == [6, 6]
+    assert [row["auc_never"] for row in frame.rows] == [0.5, 0.5]
+    assert [row["auc_policy"] for row in frame.rows] == [0.5, 0.777778]
+    assert [row["gain"] for row in frame.rows] == [0.0, 0.277778]
+    assert [row["version"] for row in frame.rows] == ["a1", "b2"]
+    assert [row["decision"] for row in frame.rows] == ["hold", "promote"]
 
 
 def test_a_batch_without_labels_has_a_row_without_scores() -> None:
     nothing = np.full(6, np.nan)
     both = [scored("batch_02", "a1", GOOD, nothing)]
-    (row,) = tables.timeline(compare(both, both, confidence=0.95), [CALM]).to_dict("records")
+    (row,) = tables.timeline(compare(both, both, confidence=0.95), [CALM]).rows
     assert (row["rows"], row["churn_rate"], row["auc_policy"], row["gain"]) == (6, None, None, None)
 
 

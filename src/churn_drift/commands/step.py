@@ -8,7 +8,8 @@ from rich.console import Console
 from churn_drift import paths, schema
 from churn_drift.config import load_params
 from churn_drift.data import io
-from churn_drift.data.batches import BatchFolder, extended
+from churn_drift.data.batch_files import extended
+from churn_drift.data.batches import BatchFolder
 from churn_drift.data.preprocess import preprocess
 from churn_drift.errors import DataError
 from churn_drift.model.bundle import Bundle, load, save, version_of

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from churn_drift import schema
 from churn_drift.columns import Codes, Numbers, concatenate, take
-from churn_drift.data import files, io
-from churn_drift.data.frames import columns_of, labels_of
+from churn_drift.data import arrow, files
 from churn_drift.errors import DataError
 
 INDEX = "index.json"
@@ -93,29 +91,5 @@ class BatchFolder:
                 )
 
     def _rows(self, name: str) -> Rows:
-        frame = io.read_frame(self._folder / f"{name}.parquet")
-        return Rows(frame[schema.ID].to_numpy(np.int64), columns_of(frame), labels_of(frame))
-
-
-def extended(folder: Path, frame: pd.DataFrame, scratch: Path) -> BatchFolder:
-    """The batches of a folder and one more, in a scratch folder; the folder itself stays as it is."""
-    index = files.read_json(folder / INDEX)
-    for entry in index["batches"]:
-        source = folder / f"{entry['name']}.parquet"
-        (scratch / source.name).symlink_to(source.resolve())
-    path = scratch / f"batch_{len(index['batches']):02d}.parquet"
-    io.write_frame(frame, path)
-    entry = {"name": path.stem, "rows": len(frame), "origin": "landed", "sha256": files.sha256(path)}
-    files.write_json({**index, "batches": [*index["batches"], entry]}, scratch / INDEX)
-    return BatchFolder(scratch)
-
-
-def write_batches(frames: list[pd.DataFrame], folder: Path, *, reference_batches: int, landed: int) -> None:
-    """One Parquet file a batch, and the index. The last `landed` batches are those that came after the history."""
-    entries = []
-    for number, frame in enumerate(frames):
-        path = folder / f"batch_{number:02d}.parquet"
-        io.write_frame(frame, path)
-        origin = "landed" if number >= len(frames) - landed else "history"
-        entries.append({"name": path.stem, "rows": len(frame), "origin": origin, "sha256": files.sha256(path)})
-    files.write_json({"reference_batches": reference_batches, "batches": entries}, folder / INDEX)
+        table = arrow.read(self._folder / f"{name}.parquet")
+        return Rows(table[schema.ID].to_numpy(), arrow.columns_of(table), arrow.labels_of(table))

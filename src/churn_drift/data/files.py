@@ -1,9 +1,12 @@
-"""Files of bytes and JSON: written beside, then renamed. No frames here, so that light commands stay light."""
+"""Bytes, JSON and small tables: written beside, then renamed. No pandas, whose import costs more than most stages."""
 
+import csv
 import hashlib
+import io
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +26,29 @@ def read_json(path: Path) -> Any:
 def write_json(document: Mapping[str, Any] | list[Any], path: Path) -> None:
     """JSON for people and diffs: indented, keys as given, no NaN."""
     write_bytes((json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode(), path)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A small table for `dvc plots`: its columns in order, and one mapping a row."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Mapping[str, Any]]
+
+
+def write_table(table: Table, path: Path) -> None:
+    """CSV with `NA` for None and whole numbers without a point, the same bytes for the same table."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows([_cell(row[name]) for name in table.columns] for row in table.rows)
+    write_bytes(text.getvalue().encode(), path)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "NA"
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def write_bytes(content: bytes, path: Path) -> None:

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow
 
 from churn_drift import schema
 from churn_drift.columns import Numbers
-from churn_drift.data import io
+from churn_drift.data import arrow
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,11 @@ class Scored:
 
 def write_scores(parts: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Margins rounded to 6 decimals beside the probabilities that were served."""
-    frames = [
-        pd.DataFrame(
+    tables = [
+        pyarrow.table(
             {
-                "batch": part["batch"],
-                "version": part["version"],
+                "batch": [part["batch"]] * len(part["customers"]),
+                "version": [part["version"]] * len(part["customers"]),
                 schema.ID: part["customers"],
                 "margin": np.round(part["margin"], 6),
                 "probability": part["probability"],
@@ -43,13 +44,21 @@ def write_scores(parts: Sequence[Mapping[str, Any]], path: Path) -> None:
         )
         for part in parts
     ]
-    io.write_frame(pd.concat(frames, ignore_index=True), path)
+    arrow.write(pyarrow.concat_tables(tables), path)
 
 
 def read_scores(path: Path) -> list[Scored]:
     """The batches in order."""
-    frame = io.read_frame(path)
+    table = arrow.read(path)
+    names = table["batch"].to_numpy(zero_copy_only=False).astype(str)
+    starts = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1).tolist(), len(names)] if len(names) else []
+    parts = [table.slice(first, after - first) for first, after in pairwise(starts)]
     return [
-        Scored(str(batch), str(version), rows["probability"].to_numpy(), rows[schema.LABEL].to_numpy())
-        for (batch, version), rows in frame.groupby(["batch", "version"], sort=False)
+        Scored(
+            batch=part["batch"][0].as_py(),
+            version=part["version"][0].as_py(),
+            probabilities=arrow.numbers(part["probability"]),
+            labels=arrow.numbers(part[schema.LABEL]),
+        )
+        for part in parts
     ]

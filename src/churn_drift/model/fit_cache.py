@@ -22,7 +22,7 @@ import scipy
 import xgboost
 
 from churn_drift import columns, schema
-from churn_drift.data import frames
+from churn_drift.data import arrow
 from churn_drift.data.files import write_bytes
 from churn_drift.model import bundle, features, inference, train
 from churn_drift.model.bundle import Calibration
@@ -69,7 +69,7 @@ class FitCache:
 def _code() -> str:
     """Digest of everything a fit depends on besides its rows and settings: this code and XGBoost's version."""
     digest = hashlib.sha256(f"{xgboost.__version__} {np.__version__} {scipy.__version__}".encode())
-    for module in (schema, columns, frames, bundle, features, inference, train):
+    for module in (schema, columns, arrow, bundle, features, inference, train):
         digest.update(inspect.getsource(module).encode())
     return digest.hexdigest()
 

@@ -4,30 +4,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from churn_drift import plotting
+from churn_drift.data.files import Table
 from churn_drift.data.scores import Scored
 from churn_drift.model import curves as points
 from churn_drift.policy.comparison import Comparison
 
-Curves = Mapping[str, pd.DataFrame]
+Curves = Mapping[str, Table]
 
 
-def curves(never: Sequence[Scored], policy: Sequence[Scored], *, confidence: float) -> dict[str, pd.DataFrame]:
+def curves(never: Sequence[Scored], policy: Sequence[Scored], *, confidence: float) -> dict[str, Table]:
     """ROC, precision-recall, calibration and gain of both models on the newest batch with labels of both classes.
 
     One batch, because rows scored by different models are never pooled. Empty curves where no batch has them.
     """
     place = max((place for place, scored in enumerate(policy) if len(set(scored.labelled()[0])) == 2), default=-1)
-    found: dict[str, pd.DataFrame] = {}
+    found: dict[str, Table] = {}
     for name, scored in (("never", never[place]), ("policy", policy[place])):
         labels, probabilities = scored.labelled()
-        found[f"roc_{name}"] = _frame(points.roc(labels, probabilities), "fpr", "tpr")
-        found[f"precision_recall_{name}"] = _frame(
+        found[f"roc_{name}"] = _table(points.roc(labels, probabilities), "fpr", "tpr")
+        found[f"precision_recall_{name}"] = _table(
             points.precision_recall(labels, probabilities), "recall", "precision"
         )
-        found[f"calibration_{name}"] = _frame(
+        found[f"calibration_{name}"] = _table(
             points.calibration(labels, probabilities, confidence=confidence),
             "predicted",
             "observed",
@@ -35,7 +34,7 @@ def curves(never: Sequence[Scored], policy: Sequence[Scored], *, confidence: flo
             "high",
             "rows",
         )
-        found[f"gain_{name}"] = _frame(points.gain(labels, probabilities), "share", "caught", "lift")
+        found[f"gain_{name}"] = _table(points.gain(labels, probabilities), "share", "caught", "lift")
     return found
 
 
@@ -71,10 +70,10 @@ def draw(
     )
     plotting.calibration_gain(
         folder / "models.png",
-        never_calibration=_points(curves["calibration_never"]),
-        policy_calibration=_points(curves["calibration_policy"]),
-        never_gain=_points(curves["gain_never"]),
-        policy_gain=_points(curves["gain_policy"]),
+        never_calibration=curves["calibration_never"].rows,
+        policy_calibration=curves["calibration_policy"].rows,
+        never_gain=curves["gain_never"].rows,
+        policy_gain=curves["gain_policy"].rows,
         policy_name=policy,
         confidence=confidence,
     )
@@ -84,9 +83,5 @@ def _by_feature(records: Sequence[Mapping[str, Any]], key: str) -> list[list[Any
     return [list(values) for values in zip(*([f[key] for f in r["drift"]["features"]] for r in records), strict=True)]
 
 
-def _frame(rows: list[dict[str, Any]], *names: str) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(names))
-
-
-def _points(frame: pd.DataFrame) -> list[dict[str, float]]:
-    return [{str(name): float(value) for name, value in row.items()} for row in frame.to_dict("records")]
+def _table(rows: list[dict[str, Any]], *names: str) -> Table:
+    return Table(names, rows)

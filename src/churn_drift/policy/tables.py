@@ -3,11 +3,30 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
+from churn_drift.data.files import Table
 from churn_drift.policy.comparison import Comparison
 
 Records = Sequence[Mapping[str, Any]]
+
+TIMELINE = (
+    "batch",
+    "rows",
+    "churn_rate",
+    "verdict",
+    "drifted_share",
+    "worst_feature",
+    "auc_never",
+    "auc_policy",
+    "auc_policy_low",
+    "auc_policy_high",
+    "gain",
+    "gain_low",
+    "gain_high",
+    "version",
+    "decision",
+    "reason",
+)
+"""Columns of the timeline table."""
 
 
 def drift_metrics(records: Records) -> dict[str, Any]:
@@ -33,9 +52,11 @@ def retrain_metrics(records: Records, *, policy: str) -> dict[str, Any]:
     }
 
 
-def drift_by_batch(records: Records) -> pd.DataFrame:
+def drift_by_batch(records: Records) -> Table:
     """One row a batch: verdict, share of drifted features, worst feature, drift of the score."""
-    return pd.DataFrame(
+    columns = ("batch", "verdict", "drifted_share", "worst_feature", "worst_psi", "score_psi")
+    return Table(
+        columns,
         [
             {
                 "batch": r["batch"],
@@ -49,26 +70,26 @@ def drift_by_batch(records: Records) -> pd.DataFrame:
             }
             for r in records
         ],
-        columns=["batch", "verdict", "drifted_share", "worst_feature", "worst_psi", "score_psi"],
     )
 
 
-def drift_by_feature(records: Records) -> pd.DataFrame:
+def drift_by_feature(records: Records) -> Table:
     """One row a batch and feature: PSI, its lower bound, KS, verdict."""
-    names = ["psi", "psi_lower", "ks", "drifted"]
-    return pd.DataFrame(
+    names = ("psi", "psi_lower", "ks", "drifted")
+    return Table(
+        ("batch", "feature", *names),
         [
             {"batch": r["batch"], "feature": f["name"], **{name: f[name] for name in names}}
             for r in records
             for f in r["drift"]["features"]
         ],
-        columns=["batch", "feature", *names],
     )
 
 
-def timeline(comparison: Comparison, records: Records) -> pd.DataFrame:
+def timeline(comparison: Comparison, records: Records) -> Table:
     """One row a batch: what arrived, how far it had drifted, how both timelines scored, what was decided."""
-    return pd.DataFrame(
+    return Table(
+        TIMELINE,
         [
             {
                 "batch": b.batch,
@@ -89,7 +110,7 @@ def timeline(comparison: Comparison, records: Records) -> pd.DataFrame:
                 "reason": r["reason"],
             }
             for b, r in zip(comparison.batches, records, strict=True)
-        ]
+        ],
     )
 
 

@@ -2,7 +2,7 @@
 
 from churn_drift import paths
 from churn_drift.config import DriftCheck, load_section
-from churn_drift.data import files, io
+from churn_drift.data import files
 from churn_drift.data.batches import BatchFolder
 from churn_drift.data.scores import write_scores
 from churn_drift.model.bundle import load, version_of
@@ -28,6 +28,6 @@ def main() -> None:
 
     files.write_json(records, paths.DRIFT_EVENTS)
     files.write_json(tables.drift_metrics(records), paths.DRIFT_METRICS)
-    io.write_csv(tables.drift_by_batch(records), paths.DRIFT_BATCHES)
-    io.write_csv(tables.drift_by_feature(records), paths.DRIFT_FEATURES)
+    files.write_table(tables.drift_by_batch(records), paths.DRIFT_BATCHES)
+    files.write_table(tables.drift_by_feature(records), paths.DRIFT_FEATURES)
     write_scores(history.scores, paths.DRIFT_SCORES)

@@ -2,7 +2,7 @@
 
 from churn_drift import paths
 from churn_drift.config import Evaluate, load_section
-from churn_drift.data import files, io
+from churn_drift.data import files
 from churn_drift.data.scores import read_scores
 from churn_drift.model.bundle import load, save
 from churn_drift.policy import pictures, tables
@@ -27,7 +27,7 @@ def main() -> None:
     files.write_json(
         {"verdict": comparison.verdict, "candidate": candidate, "policy": retrained["policy"], **scores}, paths.SUMMARY
     )
-    io.write_csv(tables.timeline(comparison, records), paths.TIMELINE)
-    for name, frame in curves.items():
-        io.write_csv(frame, paths.CURVES / f"{name}.csv")
+    files.write_table(tables.timeline(comparison, records), paths.TIMELINE)
+    for name, curve in curves.items():
+        files.write_table(curve, paths.CURVES / f"{name}.csv")
     pictures.draw(comparison, records, curves, paths.FIGURES, policy=retrained["policy"], confidence=confidence)

@@ -3,8 +3,8 @@
 from churn_drift import paths
 from churn_drift.config import Preprocess, SplitBatches, load_section
 from churn_drift.data import files, io
+from churn_drift.data.batch_files import write_batches
 from churn_drift.data.batch_generator import split
-from churn_drift.data.batches import write_batches
 from churn_drift.data.landing import landed_frames
 
 
