@@ -92,4 +92,4 @@ class BatchFolder:
 
     def _rows(self, name: str) -> Rows:
         table = arrow.read(self._folder / f"{name}.parquet")
-        return Rows(table[schema.ID].to_numpy(), arrow.columns_of(table), arrow.labels_of(table))
+        return Rows(arrow.integers(table[schema.ID]), arrow.columns_of(table), arrow.labels_of(table))

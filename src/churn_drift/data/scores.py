@@ -31,16 +31,18 @@ class Scored:
 
 def write_scores(parts: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Margins rounded to 6 decimals beside the probabilities that were served."""
+    columns = ("batch", "version", schema.ID, "margin", "probability", schema.LABEL)
     tables = [
-        pyarrow.table(
-            {
-                "batch": [part["batch"]] * len(part["customers"]),
-                "version": [part["version"]] * len(part["customers"]),
-                schema.ID: part["customers"],
-                "margin": np.round(part["margin"], 6),
-                "probability": part["probability"],
-                schema.LABEL: part["label"],
-            }
+        pyarrow.Table.from_arrays(
+            [
+                arrow.repeated(part["batch"], len(part["customers"])),
+                arrow.repeated(part["version"], len(part["customers"])),
+                arrow.of_numpy(part["customers"]),
+                arrow.of_numpy(np.round(part["margin"], 6)),
+                arrow.of_numpy(part["probability"]),
+                arrow.of_numpy(part["label"]),
+            ],
+            names=columns,
         )
         for part in parts
     ]
@@ -50,7 +52,7 @@ def write_scores(parts: Sequence[Mapping[str, Any]], path: Path) -> None:
 def read_scores(path: Path) -> list[Scored]:
     """The batches in order."""
     table = arrow.read(path)
-    names = table["batch"].to_numpy(zero_copy_only=False).astype(str)
+    names = arrow.codes(table["batch"]).codes
     starts = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1).tolist(), len(names)] if len(names) else []
     parts = [table.slice(first, after - first) for first, after in pairwise(starts)]
     return [
