@@ -61,7 +61,8 @@ def test_the_policy_of_this_small_history_promotes_something(finished):
 def test_git_holds_the_reports_and_dvc_the_data_and_the_models(finished):
     kept = finished.repository.run("git", "ls-files").split()
     assert {"dvc.lock", "models/champion.dvc", "models/ledger.jsonl", "reports/evaluate/timeline.csv"} <= set(kept)
-    assert [path for path in kept if path.endswith((".parquet", ".ubj", ".png"))] == []
+    assert [path for path in kept if path.endswith((".parquet", ".ubj"))] == []
+    assert [path for path in kept if path.startswith("reports/") and path.endswith(".png")] == []
     assert finished.repository.changes == []
 
 

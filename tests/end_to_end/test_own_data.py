@@ -62,6 +62,11 @@ def test_a_run_that_a_stage_refuses_ends_with_2_and_the_remedy_it_names_works(wo
     assert "up to date" in workspace.run("dvc", "status")
 
 
+def _hears_interrupts() -> None:
+    """A shell starts what runs in its background deaf to Ctrl-C, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupted_run_leaves_params_as_before(workspace, customers, tmp_path):
     customers.to_csv(tmp_path / "own.csv", index=False)
     params = workspace.root / "params.yaml"
@@ -74,6 +79,7 @@ def test_an_interrupted_run_leaves_params_as_before(workspace, customers, tmp_pa
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=_hears_interrupts,  # noqa: PLW1509
     ) as process:
         until = time.monotonic() + 60
         while params.read_bytes() == before and time.monotonic() < until:
