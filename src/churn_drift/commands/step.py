@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from churn_drift import paths, schema
-from churn_drift.config import load_params
+from churn_drift.config import Params, load_params
 from churn_drift.data import io
 from churn_drift.data.batch_files import extended
 from churn_drift.data.batches import BatchFolder
@@ -28,14 +28,12 @@ def step(path: str) -> int:
     params = load_params(paths.PARAMS)
     clean = preprocess(raw, source=path, zero_is_missing=params.preprocess.zero_is_missing)
     with tempfile.TemporaryDirectory() as scratch:
-        event = _last_event(extended(paths.BATCHES, clean.frame, Path(scratch)), Path(scratch))
+        event = _last_event(extended(paths.BATCHES, clean.frame, Path(scratch)), params, Path(scratch))
     _show(event, clean.duplicates, Console())
     return 0
 
 
-def _last_event(batches: BatchFolder, scratch: Path) -> Event:
-    params = load_params(paths.PARAMS)
-
+def _last_event(batches: BatchFolder, params: Params, scratch: Path) -> Event:
     def keep(bundle: Bundle) -> str:
         return save(bundle, scratch / "model")
 

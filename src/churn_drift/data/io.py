@@ -38,13 +38,6 @@ def read_frame(path: Path) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
-def read_csv(path: Path) -> pd.DataFrame:
-    """A table that a stage wrote with `write_csv`. Raises PipelineError naming the command that makes it."""
-    if not path.exists():
-        raise PipelineError(f"{path}: not there; `dvc repro` makes it")
-    return pd.read_csv(path)
-
-
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """Parquet, the same bytes for the same frame."""
     replace(path, lambda stream: frame.to_parquet(stream, index=False, compression="zstd"))

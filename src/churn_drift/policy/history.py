@@ -81,5 +81,4 @@ def _scores(world: Workshop, batches: BatchFolder, event: Event) -> dict[str, An
         "margin": scores.margin,
         "probability": scores.probability,
         "label": rows.labels,
-        "unseen": scores.unseen,
     }

@@ -29,7 +29,7 @@ def promote(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
         version = version_of(paths.CANDIDATE)
         candidate = load(paths.CANDIDATE, expected=version)
         past = ledger.entries(paths.LEDGER)
-        if any(entry["version"] == version for entry in past):
+        if not is_new():
             return None
         _check_golden(candidate)
         save(candidate, paths.CHAMPION)
@@ -54,7 +54,7 @@ def restore_champion() -> str | None:
 
     Brought back from the cache where the folder is missing, or holds another model than the pin names (a pin that git
     has moved, a promotion that was cut off). Raises ModelError where the folder was altered: that is for a person to
-    look at; PipelineError where the cache lacks the pinned model, the folder then stays as it is.
+    look at, or where a missing one is in no cache; PipelineError where the cache lacks another, which then stays.
     """
     if not paths.CHAMPION.with_suffix(".dvc").exists():
         return None
