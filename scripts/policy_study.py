@@ -104,7 +104,13 @@ class _Study:
         folder = self._scratch / name
         if not folder.exists():
             frames = split(self._clean, settings).frames
-            write_batches(frames, folder, reference_batches=settings.reference_batches, landed=0)
+            write_batches(
+                frames,
+                folder,
+                reference_batches=settings.reference_batches,
+                landed=0,
+                zero_is_missing=self._params.preprocess.zero_is_missing,
+            )
         return BatchFolder(folder)
 
     def _fold(self, batches: BatchFolder, policy: Retrain, delay: int) -> History:

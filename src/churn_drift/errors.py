@@ -5,6 +5,7 @@ ChurnDriftError              one line for the user: what, where, and the command
 ├── DataError                a file, column, row or value that is not the schema
 ├── TrainingError            a window that no model can be fitted on
 ├── ModelError               a model directory that is altered, incomplete or unknown
+├── VersionError             a version, role, date or revision that nobody knows
 └── PipelineError            a DVC command or a report that is not there
 """
 
@@ -27,6 +28,10 @@ class TrainingError(ChurnDriftError):
 
 class ModelError(ChurnDriftError):
     """A model directory is altered, incomplete or unknown."""
+
+
+class VersionError(ChurnDriftError):
+    """A version, role, date or revision that nobody knows."""
 
 
 class PipelineError(ChurnDriftError):

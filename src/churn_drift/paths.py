@@ -27,7 +27,7 @@ DRIFT_BATCHES = Path("reports/drift_check/batches.csv")
 DRIFT_FEATURES = Path("reports/drift_check/features.csv")
 
 RETRAIN_EVENTS = Path("reports/retrain/events.json")
-RETRAIN_METRICS = Path("reports/retrain/metrics.json")
+RETRAIN_SUMMARY = Path("reports/retrain/summary.json")
 RETRAIN_SCORES = Path("data/scores/retrain.parquet")
 
 EVALUATION = Path("reports/evaluate")

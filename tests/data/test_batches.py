@@ -17,7 +17,7 @@ def frames(clean_records):
 
 @pytest.fixture
 def folder(tmp_path, frames):
-    write_batches(frames, tmp_path / "batches", reference_batches=2, landed=1)
+    write_batches(frames, tmp_path / "batches", reference_batches=2, landed=1, zero_is_missing=True)
     return tmp_path / "batches"
 
 
@@ -30,7 +30,7 @@ def test_batches_come_in_order_and_the_first_are_the_reference(folder):
 
 def test_more_than_a_hundred_batches_stay_in_order(tmp_path, frames, monkeypatch):
     monkeypatch.setattr(io, "write_frame", lambda frame, path: files.write_bytes(b"", path))
-    write_batches(frames[:1] * 101, tmp_path, reference_batches=1, landed=0)
+    write_batches(frames[:1] * 101, tmp_path, reference_batches=1, landed=0, zero_is_missing=True)
     assert BatchFolder(tmp_path).names[98:] == ("batch_98", "batch_99", "batch_100")
 
 
@@ -51,7 +51,7 @@ def test_rows_are_the_record_without_id_label_and_retention(folder, frames):
 
 def test_labelled_rows_of_several_batches_follow_each_other(tmp_path, frames):
     frames[1].loc[[0, 5], schema.LABEL] = np.nan
-    write_batches(frames, tmp_path, reference_batches=2, landed=0)
+    write_batches(frames, tmp_path, reference_batches=2, landed=0, zero_is_missing=True)
     rows = BatchFolder(tmp_path).labelled(["batch_00", "batch_01"])
     expected = [*frames[0][schema.ID], *frames[1][schema.ID].drop([0, 5])]
     assert rows.customers.tolist() == expected
@@ -60,7 +60,7 @@ def test_labelled_rows_of_several_batches_follow_each_other(tmp_path, frames):
 
 
 def test_the_same_frames_give_the_same_digests(tmp_path, folder, frames):
-    write_batches(frames, tmp_path / "again", reference_batches=2, landed=1)
+    write_batches(frames, tmp_path / "again", reference_batches=2, landed=1, zero_is_missing=True)
     assert (tmp_path / "again" / "index.json").read_bytes() == (folder / "index.json").read_bytes()
 
 
@@ -70,7 +70,7 @@ def test_a_reference_with_every_label_is_enough(folder):
 
 def test_a_missing_label_in_the_reference_is_refused_with_batch_row_and_customer(tmp_path, frames):
     frames[1].loc[[3, 7], schema.LABEL] = np.nan
-    write_batches(frames, tmp_path, reference_batches=2, landed=0)
+    write_batches(frames, tmp_path, reference_batches=2, landed=0, zero_is_missing=True)
     with pytest.raises(DataError) as refused:
         BatchFolder(tmp_path).require_labels(("batch_00", "batch_01"))
     assert str(refused.value).startswith(

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from churn_drift.errors import ModelError
+from churn_drift.model import bundle
 from churn_drift.model.bundle import Bundle, Calibration, Golden, load, save, version_of
 
 BUNDLE = Bundle(
     model=b"trees",
     features=("MonthsInService", "PrizmCode"),
     levels={"PrizmCode": ("Town", "Rural")},
+    zero_is_missing=True,
     calibration=Calibration(0.9, -0.1),
     threshold=0.25,
     profile={"MonthsInService": [1, 2]},
@@ -37,7 +39,7 @@ def test_the_same_bundle_makes_the_same_bytes_and_version(folder: Path, tmp_path
 
 
 def test_the_version_is_twelve_hex_digits_of_the_manifest(folder: Path) -> None:
-    assert version_of(folder) == "4d67ae18674c"
+    assert version_of(folder) == "bc193bc4dfc8"
 
 
 def test_another_threshold_is_another_version(folder: Path) -> None:
@@ -117,11 +119,21 @@ def test_a_manifest_that_forgets_a_file_is_refused_though_that_file_is_gone_too(
         load(folder)
 
 
-def test_an_unknown_format_is_refused_and_named(folder: Path) -> None:
-    text = (folder / "manifest.json").read_text().replace('"format": 1', '"format": 2')
-    (folder / "manifest.json").write_text(text)
-    with pytest.raises(ModelError, match="format 2 is unknown, this code reads format 1"):
-        load(folder)
+def test_a_format_that_this_release_does_not_read_says_which_does(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(bundle.LAST_READERS, 0, "0.0.9")
+    for form, says in {
+        "2": "format 2: made by a newer release; this one, .*, reads format 1: upgrade churn-drift",
+        "0": r"format 0: the last release that reads it is 0\.0\.9: `pip install churn-drift==0\.0\.9`",
+        "-1": "format -1: no release writes it; this one, .*, reads format 1",
+        '"1"': "format '1': no release writes it",
+    }.items():
+        save(BUNDLE, folder)
+        text = (folder / "manifest.json").read_text().replace('"format": 1', f'"format": {form}')
+        (folder / "manifest.json").write_text(text)
+        with pytest.raises(ModelError, match=says):
+            load(folder)
 
 
 def test_another_version_than_expected_is_refused(folder: Path) -> None:

@@ -37,7 +37,7 @@ def customers(rows: int) -> list[dict[str, float | str | None]]:
 def bundle_of(records: list[dict[str, float | str | None]]) -> Bundle:
     columns = columns_of_records(records)
     labels = np.array([float(r["Occupation"] == "Crafts" or r["MonthsInService"] < 9) for r in records])  # type: ignore[operator]
-    return pack(fit(columns, labels, settings=SETTINGS), columns, profile={}, facts={})
+    return pack(fit(columns, labels, settings=SETTINGS), columns, profile={}, facts={}, zero_is_missing=True)
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ def frames(*, concept_from: int | None = None) -> Frames:
 def folder(path: Path, parts: Frames) -> BatchFolder:
     """The batches, written and opened."""
     path.mkdir()
-    write_batches(parts, path, reference_batches=2, landed=0)
+    write_batches(parts, path, reference_batches=2, landed=0, zero_is_missing=True)
     return BatchFolder(path)
 
 

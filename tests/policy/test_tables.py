@@ -49,8 +49,8 @@ def test_drift_metrics_without_an_alarm_name_none() -> None:
     assert tables.drift_metrics([CALM])["first_alarm"] is None
 
 
-def test_retrain_metrics_tell_promotions_and_the_last_champion() -> None:
-    assert tables.retrain_metrics([CALM, DRIFTED], policy="evidence") == {
+def test_retrain_summary_tell_promotions_and_the_last_champion() -> None:
+    assert tables.retrain_summary([CALM, DRIFTED], policy="evidence") == {
         "policy": "evidence",
         "promotions": 1,
         "promoted_at": ["batch_03"],
@@ -59,7 +59,7 @@ def test_retrain_metrics_tell_promotions_and_the_last_champion() -> None:
 
 
 def test_without_a_promotion_the_champion_is_the_baseline() -> None:
-    assert tables.retrain_metrics([CALM], policy="never")["champion"] == "baseline"
+    assert tables.retrain_summary([CALM], policy="never")["champion"] == "baseline"
 
 
 def test_drift_by_batch_shows_the_worst_feature_with_its_psi() -> None:

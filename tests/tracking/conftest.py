@@ -15,21 +15,31 @@ def bundle() -> Bundle:
     """A model of 120 customers that its golden records confirm."""
     columns, labels = customers(120)
     facts = {"parent": None, "reason": "z 3.00 > 2.33", "data": "d1", "params": "p1"}
-    return pack(fit(columns, labels, settings=SETTINGS), columns, profile={}, facts=facts)
+    return pack(fit(columns, labels, settings=SETTINGS), columns, profile={}, facts=facts, zero_is_missing=True)
 
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty git and DVC repository, the working directory; DVC's settings and caches of this machine are out."""
+    """An empty git and DVC repository, the working directory."""
+    return start(tmp_path, monkeypatch)
+
+
+def isolate(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """DVC's settings and caches of this machine are out."""
     for name, value in {
         "DVC_GLOBAL_CONFIG_DIR": "global", "DVC_SYSTEM_CONFIG_DIR": "system", "DVC_SITE_CACHE_DIR": "site",
     }.items():  # fmt: skip
-        monkeypatch.setenv(name, str(tmp_path / value))
-    root = tmp_path / "repository"
+        patch.setenv(name, str(folder / value))
+
+
+def start(folder: Path, patch: pytest.MonkeyPatch) -> Path:
+    """An empty repository in a folder of its own, from now on the working directory."""
+    isolate(folder, patch)
+    root = folder / "repository"
     (root / ".dvc").mkdir(parents=True)
     (root / ".dvc" / "config").write_text("[core]\n    analytics = false\n    check_update = false\n")
-    (root / ".dvc" / ".gitignore").write_text("/tmp\n/cache\n")
-    monkeypatch.chdir(root)
+    (root / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
+    patch.chdir(root)
     git("init", "--quiet")
     git("add", ".")
     git("-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "--message", "Start")

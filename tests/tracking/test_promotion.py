@@ -11,7 +11,7 @@ import pytest
 from churn_drift import paths
 from churn_drift.errors import ModelError, PipelineError
 from churn_drift.model.bundle import Bundle, version_of
-from churn_drift.tracking import dvc, ledger, promotion
+from churn_drift.tracking import dvc, ledger, pin, promotion
 from tests.tracking.conftest import git, propose
 
 METRICS = {"auc_policy": 0.6414, "auc_never": 0.6219, "gain": 0.0195}
@@ -20,13 +20,19 @@ PIN = paths.CHAMPION.with_suffix(".dvc")
 
 @pytest.fixture
 def pins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Stands for `dvc add`: the versions that were pinned."""
+    """Stands for `dvc add`: the versions that were pinned. Their pins are no hashes of DVC's."""
     pinned: list[str] = []
-    monkeypatch.setattr(dvc, "add", lambda path: pinned.append(version_of(path)))
+
+    def add(path: Path) -> None:
+        pinned.append(version_of(path))
+        PIN.write_text(json.dumps({"outs": [{"md5": f"{pinned[-1]}.dir"}]}))
+
+    monkeypatch.setattr(dvc, "add", add)
     return pinned
 
 
-def versions() -> list[str]:
+def champions() -> list[str]:
+    """Of the ledger, oldest first."""
     return [entry["version"] for entry in ledger.entries(paths.LEDGER)]
 
 
@@ -54,7 +60,7 @@ def test_a_promotion_copies_pins_and_writes_one_line(
     assert git("check-ignore", str(paths.CHAMPION)) == "models/champion"
 
     monkeypatch.setattr(dvc, "checkout", raises("DVC is not needed for what lies there as pinned"))
-    assert promotion.restore_champion() == version
+    assert pin.restore() == version
 
 
 def test_the_ledgers_line_says_what_replaced_what_when_and_why(
@@ -69,6 +75,7 @@ def test_the_ledgers_line_says_what_replaced_what_when_and_why(
     assert entry == {
         "action": "promote",
         "version": second,
+        "pin": f"{second}.dir",
         "replaces": first,
         "reason": "z 4.00 > 2.33",
         "commit": git("rev-parse", "HEAD"),
@@ -104,7 +111,7 @@ def test_the_same_candidate_twice_is_once(repository: Path, bundle: Bundle, pins
     version = propose(bundle)
     promotion.promote(METRICS)
     assert promotion.promote(METRICS) is None
-    assert versions() == pins == [version]
+    assert champions() == pins == [version]
 
 
 def test_a_candidate_that_was_champion_before_is_not_promoted_again(
@@ -116,18 +123,8 @@ def test_a_candidate_that_was_champion_before_is_not_promoted_again(
     promotion.promote(METRICS)
     propose(bundle)
     assert promotion.promote(METRICS) is None
-    assert versions() == [first, second]
+    assert champions() == [first, second]
     assert version_of(paths.CHAMPION) == second
-
-
-def test_a_rollback_stays(repository: Path, bundle: Bundle, pins: list[str]) -> None:
-    old, new = propose(bundle), None
-    promotion.promote(METRICS)
-    new = propose(bundle, reason="z 4.00 > 2.33")
-    promotion.promote(METRICS)
-    ledger.append({"action": "rollback", "version": old, "replaces": new}, paths.LEDGER)
-    assert promotion.promote(METRICS) is None
-    assert versions() == [old, new, old]
 
 
 def test_an_altered_candidate_is_refused_and_the_champion_stays(
@@ -141,7 +138,7 @@ def test_an_altered_candidate_is_refused_and_the_champion_stays(
     with pytest.raises(ModelError, match=r"facts\.json was altered"):
         promotion.promote(METRICS)
     assert version_of(paths.CHAMPION) == champion
-    assert versions() == pins == [champion]
+    assert champions() == pins == [champion]
 
 
 def test_a_candidate_that_scores_otherwise_here_is_refused_and_the_champion_stays(
@@ -154,7 +151,7 @@ def test_a_candidate_that_scores_otherwise_here_is_refused_and_the_champion_stay
     with pytest.raises(ModelError, match="golden record 0"):
         promotion.promote(METRICS)
     assert version_of(paths.CHAMPION) == champion
-    assert versions() == pins == [champion]
+    assert champions() == pins == [champion]
 
 
 def test_without_a_candidate_the_error_names_the_command_that_makes_one(repository: Path) -> None:
@@ -185,9 +182,9 @@ def test_a_crash_between_copy_and_pin_is_healed_by_the_next_call(
         patch.setattr(dvc, "add", raises("power is gone"))
         with pytest.raises(OSError, match="power is gone"):
             promotion.promote(METRICS)
-    assert (version_of(paths.CHAMPION), pins, versions()) == (version, [], [])
+    assert (version_of(paths.CHAMPION), pins, champions()) == (version, [], [])
     assert promotion.promote(METRICS) is not None
-    assert (pins, versions()) == ([version], [version])
+    assert (pins, champions()) == ([version], [version])
 
 
 def test_a_crash_between_pin_and_ledger_is_healed_by_the_next_call(
@@ -198,9 +195,9 @@ def test_a_crash_between_pin_and_ledger_is_healed_by_the_next_call(
         patch.setattr(ledger, "append", raises("disk is full"))
         with pytest.raises(OSError, match="disk is full"):
             promotion.promote(METRICS)
-    assert (pins, versions()) == ([version], [])
+    assert (pins, champions()) == ([version], [])
     assert promotion.promote(METRICS) is not None
-    assert (pins, versions()) == ([version, version], [version])
+    assert (pins, champions()) == ([version, version], [version])
 
 
 def test_what_a_killed_promotion_left_beside_the_champion_is_removed(
@@ -210,7 +207,12 @@ def test_what_a_killed_promotion_left_beside_the_champion_is_removed(
     for name in (".champion.123.part", ".champion.123.old"):
         shutil.copytree(paths.CANDIDATE, paths.CHAMPION.parent / name)
     promotion.promote(METRICS)
-    assert sorted(path.name for path in paths.CHAMPION.parent.iterdir()) == ["candidate", "champion", "ledger.jsonl"]
+    assert sorted(path.name for path in paths.CHAMPION.parent.iterdir()) == [
+        "candidate",
+        "champion",
+        "champion.dvc",
+        "ledger.jsonl",
+    ]
 
 
 @pytest.mark.slow
@@ -221,7 +223,7 @@ def test_two_promotions_at_once_are_one(repository: Path, bundle: Bundle) -> Non
     said = sorted(process.communicate()[0].strip() for process in both)
     assert [process.returncode for process in both] == [0, 0]
     assert said == ["False", "True"]
-    assert versions() == [version]
+    assert champions() == [version]
     assert dvc.is_pinned(paths.CHAMPION)
 
 
@@ -229,7 +231,7 @@ def test_two_promotions_at_once_are_one(repository: Path, bundle: Bundle) -> Non
 
 
 def test_where_nothing_is_pinned_there_is_no_champion(repository: Path) -> None:
-    assert promotion.restore_champion() is None
+    assert pin.restore() is None
 
 
 @pytest.mark.slow
@@ -238,17 +240,17 @@ def test_the_champion_is_what_is_pinned_whatever_lies_in_the_folder(repository: 
     promotion.promote(METRICS)
 
     shutil.rmtree(paths.CHAMPION)
-    assert promotion.restore_champion() == pinned == version_of(paths.CHAMPION)
+    assert pin.restore() == pinned == version_of(paths.CHAMPION)
 
     cut_off_between_copy_and_pin = propose(bundle, reason="z 4.00 > 2.33")
     shutil.rmtree(paths.CHAMPION)
     shutil.copytree(paths.CANDIDATE, paths.CHAMPION)
     assert version_of(paths.CHAMPION) == cut_off_between_copy_and_pin
-    assert promotion.restore_champion() == pinned == version_of(paths.CHAMPION)
+    assert pin.restore() == pinned == version_of(paths.CHAMPION)
 
     PIN.write_text(PIN.read_text().replace(dvc_hash(), "0" * 32))
     with pytest.raises(PipelineError, match=r"`dvc checkout models/champion` failed: .*cache"):
-        promotion.restore_champion()
+        pin.restore()
     assert version_of(paths.CHAMPION) == pinned
     assert [path.name for path in paths.CHAMPION.parent.glob(".champion*")] == []
 
@@ -263,5 +265,5 @@ def test_an_altered_champion_is_refused_not_thrown_away(repository: Path, bundle
     PIN.write_text(json.dumps({"outs": [{"md5": "0.dir"}]}))
     (paths.CHAMPION / "scoring.json").write_text("{}")
     with pytest.raises(ModelError, match=r"scoring\.json was altered"):
-        promotion.restore_champion()
+        pin.restore()
     assert (paths.CHAMPION / "scoring.json").read_text() == "{}"

@@ -21,12 +21,21 @@ def extended(folder: Path, frame: pd.DataFrame, scratch: Path) -> BatchFolder:
     return BatchFolder(scratch)
 
 
-def write_batches(frames: list[pd.DataFrame], folder: Path, *, reference_batches: int, landed: int) -> None:
-    """One Parquet file a batch, and the index. The last `landed` batches are those that came after the history."""
+def write_batches(
+    frames: list[pd.DataFrame], folder: Path, *, reference_batches: int, landed: int, zero_is_missing: bool
+) -> None:
+    """One Parquet file a batch, and the index.
+
+    landed           how many of the last batches came after the history
+    zero_is_missing  how the frames were typed; a model that is fitted on them types the records it scores alike
+    """
     entries = []
     for number, frame in enumerate(frames):
         path = folder / f"batch_{number:02d}.parquet"
         io.write_frame(frame, path)
         origin = "landed" if number >= len(frames) - landed else "history"
         entries.append({"name": path.stem, "rows": len(frame), "origin": origin, "sha256": files.sha256(path)})
-    files.write_json({"reference_batches": reference_batches, "batches": entries}, folder / INDEX)
+    files.write_json(
+        {"reference_batches": reference_batches, "zero_is_missing": zero_is_missing, "batches": entries},
+        folder / INDEX,
+    )

@@ -65,6 +65,11 @@ class BatchFolder:
         """The batches after the reference."""
         return self.names[self._index["reference_batches"] :]
 
+    @property
+    def zero_is_missing(self) -> bool:
+        """How the rows were typed (see `preprocess`)."""
+        return bool(self._index["zero_is_missing"])
+
     def sha256(self, name: str) -> str:
         """Digest of a batch's file."""
         return str(self._entries[name]["sha256"])

@@ -9,12 +9,16 @@ import json
 import os
 import shutil
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from churn_drift.errors import ModelError
 
 FORMAT = 1
+LAST_READERS: dict[int, str] = {}
+"""Of each older format: the last release that reads it. Formats are few; when one ends, its line is added here."""
+
 MANIFEST = "manifest.json"
 MODEL = "model.ubj"
 FILES = ("facts.json", "features.json", "golden.json", MODEL, "profile.json", "scoring.json")
@@ -47,15 +51,17 @@ class Bundle:
     model        the booster, in XGBoost's UBJSON format
     features     the matrix' columns, in order
     levels       category column to its levels in the training rows; a level's place is its code
+    zero_is_missing  how the training rows were typed from raw cells (see `preprocess`); scored ones are typed alike
     threshold    a calibrated probability of this or more is decided "will churn"
     profile      the drift reference profile, opaque here
-    facts        parent version, data and params hash, reason, training batches, rows: opaque here
+    facts        parent version, data and params hash, settings, reason, training batches, rows: opaque here
     golden       records whose probability must come out again
     """
 
     model: bytes
     features: tuple[str, ...]
     levels: dict[str, tuple[str, ...]]
+    zero_is_missing: bool
     calibration: Calibration
     threshold: float
     profile: dict[str, Any]
@@ -96,10 +102,10 @@ def load(folder: Path, *, expected: str | None = None) -> Bundle:
     unknown, or the version is another.
     """
     files, manifest = _verified(folder)
-    version = _version(manifest)
-    if expected is not None and version != expected:
+    found = _version(manifest)
+    if expected is not None and found != expected:
         raise ModelError(
-            f"{folder}: holds version {version}, not {expected}; `dvc checkout {folder}` brings back the pinned one"
+            f"{folder}: holds version {found}, not {expected}; `dvc checkout {folder}` brings back the pinned one"
         )
     features = json.loads(files["features.json"])
     scoring = json.loads(files["scoring.json"])
@@ -107,6 +113,7 @@ def load(folder: Path, *, expected: str | None = None) -> Bundle:
         model=files[MODEL],
         features=tuple(features["names"]),
         levels={name: tuple(levels) for name, levels in features["levels"].items()},
+        zero_is_missing=features["zero_is_missing"],
         calibration=Calibration(**scoring["calibration"]),
         threshold=scoring["threshold"],
         profile=json.loads(files["profile.json"]),
@@ -124,7 +131,9 @@ def version_of(folder: Path) -> str:
 def _files(bundle: Bundle) -> dict[str, bytes]:
     return {
         "facts.json": _json(bundle.facts),
-        "features.json": _json({"names": bundle.features, "levels": bundle.levels}),
+        "features.json": _json(
+            {"names": bundle.features, "levels": bundle.levels, "zero_is_missing": bundle.zero_is_missing}
+        ),
         "golden.json": _json([{"record": g.record, "probability": g.probability} for g in bundle.golden]),
         MODEL: bundle.model,
         "profile.json": _json(bundle.profile),
@@ -170,13 +179,20 @@ def _listed(manifest: bytes, folder: Path, remedy: str) -> dict[str, str]:
     except (ValueError, KeyError, TypeError):
         raise ModelError(f"{folder}: {MANIFEST} cannot be read; {remedy}") from None
     if form != FORMAT:
-        raise ModelError(
-            f"{folder}: {MANIFEST}: format {form!r} is unknown, this code reads format {FORMAT}; "
-            "use the release that made the model"
-        )
+        raise ModelError(f"{folder}: {MANIFEST}: format {form!r}: {_who_reads(form)}")
     if as_written != manifest or tuple(sorted(listed)) != tuple(sorted(FILES)):
         raise ModelError(f"{folder}: {MANIFEST} was altered; {remedy}")
     return dict(listed)
+
+
+def _who_reads(form: object) -> str:
+    release = metadata.version("churn-drift")
+    if isinstance(form, int) and form > FORMAT:
+        return f"made by a newer release; this one, {release}, reads format {FORMAT}: upgrade churn-drift"
+    if isinstance(form, int) and form in LAST_READERS:
+        last = LAST_READERS[form]
+        return f"the last release that reads it is {last}: `pip install churn-drift=={last}`"
+    return f"no release writes it; this one, {release}, reads format {FORMAT}"
 
 
 def _manifest(files: dict[str, bytes]) -> bytes:

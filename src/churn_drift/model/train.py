@@ -204,12 +204,15 @@ def best_threshold(probability: Numbers, labels: Numbers) -> float:
     return round(float(sorted_probability[last][np.argmax(f1)]), DECIMALS)
 
 
-def pack(fitted: Fitted, columns: Columns, *, profile: dict[str, Any], facts: dict[str, Any]) -> Bundle:
+def pack(
+    fitted: Fitted, columns: Columns, *, profile: dict[str, Any], facts: dict[str, Any], zero_is_missing: bool
+) -> Bundle:
     """The model as a bundle. `columns` are its training rows: the golden records are made from their quartiles."""
     bundle = Bundle(
         model=fitted.booster.to_bytes(),
         features=FEATURES,
         levels=dict(fitted.booster.levels),
+        zero_is_missing=zero_is_missing,
         calibration=fitted.calibration,
         threshold=fitted.threshold,
         profile=profile,

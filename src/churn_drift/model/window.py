@@ -30,11 +30,12 @@ def fit_window(
         "batches": list(window),
         "rows": len(rows.labels),
         "churn_rate": round(float(rows.labels.mean()), 6),
-        "data": _digest(key["window"]),
+        "data": data_digest(batches, window),
         "params": _digest(key["train"]),
+        "train": key["train"],
     }
     reference = _profile(rows.columns, rows.labels, fitted.out_of_fold, batches=len(window), bins=settings.profile_bins)
-    return pack(fitted, rows.columns, profile=reference, facts=facts), fitted
+    return pack(fitted, rows.columns, profile=reference, facts=facts, zero_is_missing=batches.zero_is_missing), fitted
 
 
 def cross_fit_batch(
@@ -52,6 +53,11 @@ def cross_fit_batch(
         key,
         lambda: cross_fit(before.columns, before.labels, newest.columns, newest.labels, folds=folds, settings=settings),
     )
+
+
+def data_digest(batches: BatchFolder, window: Sequence[str]) -> str:
+    """What a model's facts call `data`: 12 hex digits for the content of its training batches, in order."""
+    return _digest(_content(batches, window))
 
 
 def _profile(columns: Columns, labels: Numbers, scores: Numbers, *, batches: int, bins: int) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def drift_metrics(records: Records) -> dict[str, Any]:
     }
 
 
-def retrain_metrics(records: Records, *, policy: str) -> dict[str, Any]:
+def retrain_summary(records: Records, *, policy: str) -> dict[str, Any]:
     """What `dvc metrics diff` compares of the policy's timeline."""
     promoted = [r for r in records if r["promoted"]]
     return {

@@ -14,7 +14,7 @@ def main() -> None:
     confidence = load_section(Evaluate, "evaluate").confidence
     never, policy = read_scores(paths.DRIFT_SCORES), read_scores(paths.RETRAIN_SCORES)
     records = files.read_json(paths.RETRAIN_EVENTS)
-    retrained = files.read_json(paths.RETRAIN_METRICS)
+    retrained = files.read_json(paths.RETRAIN_SUMMARY)
 
     comparison = compare(never, policy, confidence=confidence)
     curves = pictures.curves(never, policy, confidence=confidence)

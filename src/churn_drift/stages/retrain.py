@@ -37,7 +37,7 @@ def main() -> None:
     if not any(event.promoted for event in history.events):
         save(baseline[1], paths.RETRAINED / f"00_{baseline[0]}")
     files.write_json(records, paths.RETRAIN_EVENTS)
-    files.write_json(tables.retrain_metrics(records, policy=policy.policy), paths.RETRAIN_METRICS)
+    files.write_json(tables.retrain_summary(records, policy=policy.policy), paths.RETRAIN_SUMMARY)
     write_scores(history.scores, paths.RETRAIN_SCORES)
 
 

@@ -12,7 +12,8 @@ def main() -> None:
     """Split, inject the scenario's drift, append what has landed."""
     settings = load_section(SplitBatches, "split_batches")
     customers = io.read_frame(paths.PROCESSED)
-    landed = landed_frames(zero_is_missing=load_section(Preprocess, "preprocess").zero_is_missing)
+    zero_is_missing = load_section(Preprocess, "preprocess").zero_is_missing
+    landed = landed_frames(zero_is_missing=zero_is_missing)
 
     history = split(customers, settings)
 
@@ -21,5 +22,6 @@ def main() -> None:
         paths.BATCHES,
         reference_batches=settings.reference_batches,
         landed=len(landed),
+        zero_is_missing=zero_is_missing,
     )
     files.write_json(history.truth, paths.SCENARIO_TRUTH)

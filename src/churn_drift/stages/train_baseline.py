@@ -28,7 +28,12 @@ def main() -> None:
     labels = batches.labelled(batches.reference).labels
     scores = evaluate(labels, fitted.out_of_fold, threshold=bundle.threshold, confidence=0.95)
 
-    version = save(bundle, paths.BASELINE)
-    found = {"auc": scores.auc.value, "pr_auc": scores.pr_auc.value, "brier": scores.brier.value}
+    save(bundle, paths.BASELINE)
+    found = {
+        "baseline_auc": scores.auc.value,
+        "baseline_pr_auc": scores.pr_auc.value,
+        "baseline_brier": scores.brier.value,
+        "baseline_threshold": bundle.threshold,
+    }
     rounded = {name: None if value is None else round(value, 4) for name, value in found.items()}
-    files.write_json({"version": version, "threshold": bundle.threshold, **rounded}, paths.BASELINE_METRICS)
+    files.write_json(rounded, paths.BASELINE_METRICS)

@@ -39,15 +39,25 @@ def checkout(path: Path) -> None:
     _quietly(["checkout", str(path)])
 
 
+def pull(path: Path) -> None:
+    """`dvc pull`: bring it from the default remote."""
+    _quietly(["pull", str(path)])
+
+
 def is_pinned(path: Path, *, pin: Path | None = None) -> bool:
     """Whether a directory holds what its .dvc file (or that of `pin`) pins.
 
     DVC's own hash, told here without its second of start-up.
     """
+    document = yaml.safe_load((pin or path).with_suffix(".dvc").read_text(encoding="utf-8"))
+    return bool(document["outs"][0]["md5"] == hash_of(path))
+
+
+def hash_of(path: Path) -> str:
+    """DVC's hash of a directory."""
     files = ((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
     listed = [{"md5": _md5(file.read_bytes()), "relpath": name} for name, file in sorted(files)]
-    document = yaml.safe_load((pin or path).with_suffix(".dvc").read_text(encoding="utf-8"))
-    return bool(document["outs"][0]["md5"] == _md5(json.dumps(listed, sort_keys=True).encode()) + ".dir")
+    return _md5(json.dumps(listed, sort_keys=True).encode()) + ".dir"
 
 
 def _md5(content: bytes) -> str:

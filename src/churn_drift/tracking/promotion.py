@@ -1,23 +1,17 @@
 """The two pins: models/candidate is what the experiment proposes, models/champion is what serves.
 
-Only `promote` writes the champion: copy, verify, `dvc add`, one ledger line. The pin in git is the truth; a crash
-between two of these steps is healed by the next call, because each step looks at what is there.
+Only `promote` and `rollback` change the champion: copy, verify, `dvc add`, one ledger line. A crash between two of
+these steps is healed by the next call, because each step looks at what is there.
 """
 
-import fcntl
-import os
-import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from churn_drift import paths
-from churn_drift.errors import ModelError, PipelineError
-from churn_drift.model.bundle import Bundle, load, save, version_of
-from churn_drift.tracking import dvc, ledger
+from churn_drift.errors import VersionError
+from churn_drift.model.bundle import Bundle, load, version_of
+from churn_drift.tracking import dvc, git, ledger, pin, versions
 
 
 def promote(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -25,48 +19,32 @@ def promote(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
 
     metrics  of the run that proposes it, for the ledger
     """
-    with _alone():
+    with pin.alone():
         version = version_of(paths.CANDIDATE)
         candidate = load(paths.CANDIDATE, expected=version)
-        past = ledger.entries(paths.LEDGER)
         if not is_new():
             return None
-        _check_golden(candidate)
-        save(candidate, paths.CHAMPION)
-        dvc.add(paths.CHAMPION)
-        entry = {
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "action": "promote",
-            "version": version,
-            "replaces": past[-1]["version"] if past else None,
-            "reason": candidate.facts["reason"],
-            "commit": _commit(),
-            "data": candidate.facts["data"],
-            "params": candidate.facts["params"],
-            "metrics": dict(metrics),
-        }
-        ledger.append(entry, paths.LEDGER)
-        return entry
+        _heal(other_than=version)
+        return _change(candidate, version, action="promote", reason=candidate.facts["reason"], metrics=metrics)
 
 
-def restore_champion() -> str | None:
-    """The pinned champion's version; None where nothing is pinned.
+def rollback(name: str | None, *, reason: str) -> dict[str, Any]:
+    """An older version as champion again; the ledger's new line.
 
-    Brought back from the cache where the folder is missing, or holds another model than the pin names (a pin that git
-    has moved, a promotion that was cut off). Raises ModelError where the folder was altered: that is for a person to
-    look at, or where a missing one is in no cache; PipelineError where the cache lacks another, which then stays.
+    name  of the version (see `versions.resolve`); None: the one that served before the present champion
+
+    Raises VersionError where it is unknown or champion already.
     """
-    if not paths.CHAMPION.with_suffix(".dvc").exists():
-        return None
-    with _alone():
-        if not paths.CHAMPION.exists():
-            _bring_back()
-        version = version_of(paths.CHAMPION)
-        if dvc.is_pinned(paths.CHAMPION):
-            return version
-        with _aside(paths.CHAMPION):
-            dvc.checkout(paths.CHAMPION)
-        return version_of(paths.CHAMPION)
+    with pin.alone():
+        _heal()
+        past = ledger.entries(paths.LEDGER)
+        version = versions.resolve(name or "previous")
+        if past and past[-1]["version"] == version:
+            raise VersionError(f"{version}: is champion already; `churn-drift models list` shows the others")
+        with versions.folder_of(version) as folder:
+            bundle = load(folder, expected=version)
+        told: list[Mapping[str, Any]] = [entry.get("metrics", {}) for entry in past if entry["version"] == version]
+        return _change(bundle, version, action="rollback", reason=reason, metrics=told[-1] if told else {})
 
 
 def is_new() -> bool:
@@ -75,53 +53,50 @@ def is_new() -> bool:
     return all(entry["version"] != version for entry in ledger.entries(paths.LEDGER))
 
 
-def _bring_back() -> None:
-    """The pinned champion from the cache, or, where no cache has it, from the models that the run has just made."""
-    try:
-        dvc.checkout(paths.CHAMPION)
-    except PipelineError:
-        for folder in (paths.CANDIDATE, paths.BASELINE, *sorted(paths.RETRAINED.glob("*"))):
-            if folder.is_dir() and dvc.is_pinned(folder, pin=paths.CHAMPION):
-                save(load(folder), paths.CHAMPION)
-                return
-        raise ModelError(
-            f"{paths.CHAMPION}: the pinned model is in no cache here and this run did not make it; "
-            f"`dvc pull {paths.CHAMPION}` fetches it from the remote"
-        ) from None
+def missing_line() -> dict[str, Any] | None:
+    """The ledger's line for what is pinned, where its last one names another version; None where they agree.
+
+    A promotion that was cut off before its line, or a pin that was moved by hand or by git, has none.
+    """
+    if not pin.PIN.exists() or not paths.CHAMPION.exists() or not dvc.is_pinned(paths.CHAMPION):
+        return None
+    past, version = ledger.entries(paths.LEDGER), version_of(paths.CHAMPION)
+    if past and past[-1]["version"] == version:
+        return None
+    bundle = load(paths.CHAMPION)
+    return _line(bundle, version, action="pin", reason="found pinned, without a line", metrics={}, past=past)
 
 
-def _check_golden(candidate: Bundle) -> None:
+def _heal(*, other_than: str | None = None) -> None:
+    """Write the line that is missing, unless it is that of a version whose line is about to be written."""
+    line = missing_line()
+    if line and line["version"] != other_than:
+        ledger.append(line, paths.LEDGER)
+
+
+def _change(bundle: Bundle, version: str, *, action: str, reason: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
     from churn_drift.model.inference import check_golden
 
-    check_golden(candidate)
+    check_golden(bundle)
+    before = ledger.entries(paths.LEDGER)
+    pin.install(bundle)
+    entry = _line(bundle, version, action=action, reason=reason, metrics=metrics, past=before)
+    ledger.append(entry, paths.LEDGER)
+    return entry
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    """One promotion at a time; the lock goes with the process. What a killed one left beside the champion goes too."""
-    lock = Path(".dvc/tmp/promote.lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        for left in paths.CHAMPION.parent.glob(f".{paths.CHAMPION.name}.*"):
-            shutil.rmtree(left)
-        yield
-
-
-@contextmanager
-def _aside(folder: Path) -> Iterator[None]:
-    """The folder out of the way, and back where the block fails: `dvc checkout --force` deletes before it looks."""
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    folder.rename(aside)
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        aside.rename(folder)
-        raise
-    shutil.rmtree(aside)
-
-
-def _commit() -> str | None:
-    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or None if done.returncode == 0 else None
+def _line(
+    bundle: Bundle, version: str, *, action: str, reason: str, metrics: Mapping[str, Any], past: list[dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "action": action,
+        "version": version,
+        "pin": pin.hash_of(pin.PIN.read_bytes()),
+        "replaces": past[-1]["version"] if past else None,
+        "reason": reason,
+        "commit": git.head(),
+        "data": bundle.facts["data"],
+        "params": bundle.facts["params"],
+        "metrics": dict(metrics),
+    }
