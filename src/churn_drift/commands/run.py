@@ -14,12 +14,12 @@ from churn_drift.commands import table
 from churn_drift.config import Params, load_params
 from churn_drift.data import files
 from churn_drift.errors import ConfigError
-from churn_drift.tracking import dvc, promotion
+from churn_drift.tracking import dvc, pin, promotion
 
 OK, WORSE = 0, 3
 
 
-def run(*, data: str | None, promote: bool) -> int:
+def run(*, data: str | None, promote: bool, publish: bool) -> int:
     """0: done; 3: the policy was significantly worse than never retraining, so nothing was promoted."""
     params = load_params(paths.PARAMS)
     if data is None:
@@ -28,7 +28,22 @@ def run(*, data: str | None, promote: bool) -> int:
         _refuse_bad(data, params)
         with _source(data):
             dvc.reproduce()
-    return _conclude(promote=promote)
+    status = _conclude(promote=promote)
+    if publish:
+        _publish()
+    return status
+
+
+def _publish() -> None:
+    """The run into MLflow. A store that does not answer is told; the pipeline's result stands."""
+    from churn_drift.commands.publish import publish_run
+    from churn_drift.commands.roles import aliases_follow
+
+    warning = publish_run()
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
+    else:
+        aliases_follow()
 
 
 def _refuse_bad(data: str, params: Params) -> None:
@@ -47,7 +62,7 @@ def _conclude(*, promote: bool) -> int:
     summary = files.read_json(paths.SUMMARY)
     table.show(table.read(paths.TIMELINE), summary, console)
     fresh = promote and summary["verdict"] != "worse" and promotion.is_new()
-    champion = None if fresh else promotion.restore_champion()
+    champion = None if fresh else pin.restore()
     if summary["verdict"] == "worse":
         print("Not promoted: the policy is significantly worse than never retraining.", file=sys.stderr)
         return WORSE
