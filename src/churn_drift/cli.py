@@ -23,6 +23,25 @@ models/ledger.jsonl."""
 LAND = """The same content twice is once. `churn-drift run` takes in what has landed;
 labels that landed count from the batch after the one they belong to."""
 
+REMOTE = """Without a name, the one of the mode: s3 where USE_AWS is true, else local.
+The choice is kept in .dvc/config.local; `dvc push` and `dvc pull` follow it.
+s3 takes the bucket from S3_BUCKET, endpoint and credentials from AWS_*."""
+
+DOCTOR = """One line a check. S3 is checked where it is the default remote or USE_AWS is
+true, MLflow where a store exists or MLFLOW_TRACKING_URI names one."""
+
+PUBLISH = """Sends what an earlier call could not deliver, then this run; twice is once.
+The store is mlflow.db here, or what MLFLOW_TRACKING_URI names."""
+
+MODELS = """A VERSION is an id (its first 4 digits or more will do) or a role: champion,
+previous, candidate, baseline."""
+
+ROLLBACK = """Without a VERSION, the model that served before the present champion. It comes
+from models/, DVC's cache or its remote; the next run does not undo it."""
+
+VERIFY = """models/champion.dvc and the ledger are the truth; the champion's folder, the
+ledger's last line and MLflow's aliases follow them."""
+
 STEP = """The timeline is folded over one batch more, in a scratch folder: what the
 pipeline would see and decide if the batch landed now."""
 
@@ -33,6 +52,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     parsed = parser(prog).parse_args(arguments)
     try:
         os.chdir(_root())
+        _read_env()
         return _COMMANDS[parsed.command](parsed)
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, run it again to go on", file=sys.stderr)
@@ -61,6 +81,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     run = add("run", "reproduce the pipeline, print the timeline, promote what is new", RUN)
     run.prog = f"{prog} run" if prog == PROG else prog  # run_pipeline.py is this one command
     run.add_argument("--data", type=_path, metavar="PATH", help="a Cell2Cell CSV (plain, gz, s3://) for this run only")
+    run.add_argument("--no-publish", action="store_true", help="do not put the run into MLflow")
     run.add_argument("--no-promote", action="store_true", help="leave models/champion as it is")
     land = add("land", "validate a batch of customers, or labels, and land it", LAND)
     land.add_argument("file", type=_path, metavar="FILE", help="CSV of raw records, or of CustomerID,Churn")
@@ -68,7 +89,37 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     step.add_argument(
         "--batch", type=_path, required=True, metavar="FILE", help="CSV of raw records; labels are not needed"
     )
+    remote = add("remote", "choose where `dvc push` and `dvc pull` go", REMOTE)
+    remote.add_argument("name", nargs="?", choices=("local", "s3"), help="default: by USE_AWS")
+    add("doctor", "say what is wrong with this machine's set-up, and how to mend it", DOCTOR)
+    publish = add("publish", "put what DVC made into MLflow", PUBLISH)
+    publish.add_argument(
+        "--exp", nargs="*", metavar="NAME", help="experiments of `dvc exp run`; all of them where none is named"
+    )
+    _models(add("models", "list, show, compare, verify and roll back versions", MODELS))
     return top
+
+
+def _models(models: argparse.ArgumentParser) -> None:
+    actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def add(name: str, summary: str, more: str = MODELS) -> argparse.ArgumentParser:
+        text = f"{summary[0].upper()}{summary[1:]}.\n\n{more}"
+        raw = argparse.RawDescriptionHelpFormatter
+        return actions.add_parser(name, help=summary, description=text, formatter_class=raw)
+
+    add("list", "every version that is known here, and its role")
+    add("show", "all that is known of one version").add_argument("version", metavar="VERSION")
+    as_of = add("as-of", "who was champion then", "A day means its end, UTC.")
+    as_of.add_argument("when", metavar="DATE-or-REV", help="2026-11-23, 2026-11-23T18:00, or a git revision")
+    diff = add("diff", "what differs between two versions")
+    diff.add_argument("first", metavar="A")
+    diff.add_argument("second", metavar="B")
+    rollback = add("rollback", "make an older version champion", ROLLBACK)
+    rollback.add_argument("version", nargs="?", metavar="VERSION")
+    rollback.add_argument("--reason", default="asked for", help="for the ledger")
+    verify = add("verify", "find and mend what disagrees with the pin", VERIFY)
+    verify.add_argument("--check", action="store_true", help="mend nothing; exit with 2 where something disagrees")
 
 
 def _path(text: str) -> str:
@@ -83,6 +134,14 @@ def _root() -> Path:
     raise ConfigError(f"{Path.cwd()}: no dvc.yaml and params.yaml here or above; run this inside the repository")
 
 
+def _read_env() -> None:
+    """Settings and secrets of .env, where the environment does not have them."""
+    if Path(".env").exists():
+        from dotenv import load_dotenv
+
+        load_dotenv(".env", override=False)
+
+
 def _fail(error: ChurnDriftError, code: int) -> int:
     print(f"error: {error}", file=sys.stderr)
     return code
@@ -91,7 +150,7 @@ def _fail(error: ChurnDriftError, code: int) -> int:
 def _run(parsed: argparse.Namespace) -> int:
     from churn_drift.commands.run import run
 
-    return run(data=parsed.data, promote=not parsed.no_promote)
+    return run(data=parsed.data, promote=not parsed.no_promote, publish=not parsed.no_publish)
 
 
 def _land(parsed: argparse.Namespace) -> int:
@@ -106,7 +165,51 @@ def _step(parsed: argparse.Namespace) -> int:
     return step(parsed.batch)
 
 
-_COMMANDS = {"run": _run, "land": _land, "step": _step}
+def _remote(parsed: argparse.Namespace) -> int:
+    from churn_drift.commands.remote import remote
+
+    return remote(parsed.name)
+
+
+def _doctor(parsed: argparse.Namespace) -> int:
+    from churn_drift.commands.doctor import doctor
+
+    return doctor()
+
+
+def _publish(parsed: argparse.Namespace) -> int:
+    from churn_drift.commands.publish import publish
+
+    return publish(experiments=parsed.exp)
+
+
+def _models_action(parsed: argparse.Namespace) -> int:
+    from churn_drift.commands import models
+
+    match parsed.action:
+        case "list":
+            return models.show_all()
+        case "show":
+            return models.show(parsed.version)
+        case "as-of":
+            return models.as_of(parsed.when)
+        case "diff":
+            return models.diff(parsed.first, parsed.second)
+        case "rollback":
+            return models.rollback(parsed.version, reason=parsed.reason)
+        case _:
+            return models.verify(mend=not parsed.check)
+
+
+_COMMANDS = {
+    "run": _run,
+    "land": _land,
+    "step": _step,
+    "remote": _remote,
+    "doctor": _doctor,
+    "publish": _publish,
+    "models": _models_action,
+}
 
 if __name__ == "__main__":
     sys.exit(main())
