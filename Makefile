@@ -6,7 +6,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-deps lint format bench studies lock clean
+.PHONY: help run test test-deps lint format ui s3 doctor bench studies lock clean
+
+# What the tests need from Debian: a browser and a database server.
+DEBIAN := chromium postgresql
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +18,7 @@ run: $(VENV)/ready  ## set up, run the pipeline, print the timeline
 	python run_pipeline.py
 
 test: $(VENV)/ready test-deps  ## set up and run the tests (at most 10 minutes on two cores)
-	python -m pytest --numprocesses 2 --dist loadgroup
+	python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/ready  ## ruff, mypy, import-linter
 	ruff check .
@@ -23,18 +26,35 @@ lint: $(VENV)/ready  ## ruff, mypy, import-linter
 	mypy
 	lint-imports --no-cache
 
+ui: $(VENV)/ready  ## MLflow's page: runs, metrics, models (http://127.0.0.1:5000)
+	MLFLOW_DISABLE_TELEMETRY=true mlflow ui --port 5000
+
+s3: $(VENV)/ready  ## an S3 server on this machine, to try the remote with
+	python scripts/s3_server.py
+
+doctor: $(VENV)/ready  ## what is wrong with this machine's set-up
+	churn-drift doctor
+
 format: $(VENV)/ready  ## let ruff mend style and layout
 	ruff check --fix .
 	ruff format .
 
-bench: $(VENV)/ready  ## speed of the pipeline and of drift detection, as ratios
+bench: $(VENV)/ready  ## speed of the pipeline, drift detection and versions, as ratios
 	python benchmarks/pipeline.py
 	python benchmarks/drift_speed.py
+	python benchmarks/versions.py
+	python benchmarks/publish.py
+	python benchmarks/transfer.py
 
 studies: $(VENV)/ready  ## every policy on one history, and on it shuffled (DATA=path of a Cell2Cell CSV; long)
 	python scripts/policy_study.py $(if $(DATA),--data $(DATA))
 
-test-deps:  # nothing from Debian is needed yet; later issues add it here
+test-deps:
+	@missing=$$(for name in $(DEBIAN); do dpkg -s $$name >/dev/null 2>&1 || printf '%s ' $$name; done); \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	else echo "the tests need Debian's $$missing: sudo apt-get install --no-install-recommends $$missing"; fi
 
 lock: $(VENV)/ready  ## compile requirements.txt from pyproject.toml
 	uv pip compile --quiet --python-version 3.11 --all-extras --no-header pyproject.toml --output-file requirements.txt

@@ -1,6 +1,8 @@
-"""Legal raw customers, cheap to make, and property tests that take the same examples everywhere."""
+"""What many tests start from: legal raw customers, a repository whose pipeline has run, examples that stay the same."""
 
 import io
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from hypothesis import settings
 
 from churn_drift.data import simulator
 from churn_drift.data.preprocess import preprocess
+from tests.end_to_end.repository import Finished, Repository, copy_of, finish
 
 settings.register_profile("same_everywhere", deadline=None, derandomize=True)
 settings.load_profile("same_everywhere")
@@ -52,3 +55,17 @@ def scratch(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A small repository whose pipeline has run once and is committed; made once for all of pytest's workers."""
+    own = tmp_path_factory.getbasetemp()
+    return finish((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "finished")
+
+
+@pytest.fixture
+def workspace(finished: Finished, tmp_path: Path) -> Iterator[Repository]:
+    """A copy of it, cache and results included, to do with as a user does."""
+    yield copy_of(finished.repository, tmp_path / "repository")
+    shutil.rmtree(tmp_path / "repository")

@@ -184,7 +184,7 @@ def stage_refused(scratch, capsys):
 def test_a_missing_label_in_the_reference_is_refused(stage_refused, clean_records):
     frames = [clean_records(40, start=start) for start in (0, 40, 80, 120)]
     frames[1].loc[6, "Churn"] = None
-    write_batches(frames, paths.BATCHES, reference_batches=2, landed=0)
+    write_batches(frames, paths.BATCHES, reference_batches=2, landed=0, zero_is_missing=True)
     assert stage_refused(train_baseline) == (
         f"error: data/batches/batch_01.parquet: row 7: Churn: the label of customer {frames[1]['CustomerID'].iloc[6]} "
         "is missing (1 such rows) in a reference batch; label the rows or lower split_batches.reference_share\n"
@@ -194,7 +194,7 @@ def test_a_missing_label_in_the_reference_is_refused(stage_refused, clean_record
 @pytest.mark.parametrize(("label", "said"), [(0.0, "stayed"), (1.0, "churned")])
 def test_a_training_window_of_one_class_is_refused(stage_refused, clean_records, label, said):
     frames = [clean_records(40, start=start).assign(Churn=label) for start in (0, 40, 80)]
-    write_batches(frames, paths.BATCHES, reference_batches=1, landed=0)
+    write_batches(frames, paths.BATCHES, reference_batches=1, landed=0, zero_is_missing=True)
     assert f"all 40 rows of the window {said}; a model needs both classes" in stage_refused(train_baseline)
 
 
@@ -245,7 +245,7 @@ def reproduced(tmp_path_factory, repository, clean_records):
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(folder)
         patched.setenv("CHURN_DRIFT_CACHE", "off")
-        write_batches(frames, paths.BATCHES, reference_batches=2, landed=0)
+        write_batches(frames, paths.BATCHES, reference_batches=2, landed=0, zero_is_missing=True)
         train_baseline.main()
         files.write_json([], paths.RETRAIN_EVENTS)
     return folder
@@ -377,7 +377,7 @@ def test_a_batch_of_a_handful_of_customers_is_insufficient_and_no_error(step, ra
 def test_the_timeline_counts_unseen_categories_and_never_calls_a_small_batch_drifted(with_model, clean_records):
     small = clean_records(25, start=900).assign(Occupation="Astronaut", MonthlyRevenue=1e6)
     frames = [*(clean_records(300, start=start) for start in (0, 300, 600)), small]
-    write_batches(frames, paths.BATCHES, reference_batches=2, landed=1)
+    write_batches(frames, paths.BATCHES, reference_batches=2, landed=1, zero_is_missing=True)
     entry.run(drift_check.main)
     drift = files.read_json(paths.DRIFT_EVENTS)[-1]["drift"]
     assert drift["verdict"] == "insufficient"

@@ -25,7 +25,8 @@ HEAVY = (
 # The libraries come first: what they do to the environment is theirs.
 IMPORT_ALL = """
 import importlib, json, logging, os, pkgutil, sys, threading, warnings
-import numpy, pandas, scipy.stats, sklearn, pyarrow, xgboost, matplotlib, yaml, rich.console, pydantic, subprocess
+import boto3, matplotlib, numpy, pandas, pyarrow, pydantic, rich.console, scipy.stats, sklearn, subprocess
+import xgboost, yaml
 before = dict(os.environ), logging.getLogger().handlers[:], threading.active_count(), warnings.filters[:], sys.path[:]
 import churn_drift
 names = [found.name for found in pkgutil.walk_packages(churn_drift.__path__, "churn_drift.")]

@@ -1,18 +1,17 @@
 """The repository as a user has it after `python run_pipeline.py`, small: made once, copied where a test writes."""
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytest
 
 from tests.contracts.reach import ROOT
 
@@ -64,8 +63,10 @@ class Repository:
             **env,
         }
 
-    def pipeline(self, *arguments: str, code: int = 0, **env: str) -> str:
-        return self.run("python", "run_pipeline.py", *arguments, code=code, **env)
+    def pipeline(self, *arguments: str, code: int = 0, publish: bool = False, **env: str) -> str:
+        """`python run_pipeline.py`; what is not about MLflow does not pay for it."""
+        quiet = [] if publish else ["--no-publish"]
+        return self.run("python", "run_pipeline.py", *arguments, *quiet, code=code, **env)
 
     def commit(self, message: str) -> None:
         self.run("git", "add", "--all")
@@ -143,21 +144,20 @@ class Finished:
     said: str
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    folder = tmp_path_factory.mktemp("finished") / "repository"
-    folder.mkdir()
-    repository = checkout(folder)
-    said = repository.pipeline()
-    repository.commit("Run the pipeline")
-    return Finished(repository, said)
-
-
-@pytest.fixture
-def workspace(finished: Finished, tmp_path: Path) -> Iterator[Repository]:
-    """A copy of the finished repository, cache and results included, to do with as a user does."""
-    yield copy_of(finished.repository, tmp_path / "repository")
-    shutil.rmtree(tmp_path / "repository")
+def finish(folder: Path) -> Finished:
+    """Run the pipeline in a new checkout there, and commit; what another process has finished is taken as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    said = folder / "said.txt"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        repository = Repository(folder / "repository")
+        if not said.exists():
+            shutil.rmtree(repository.root, ignore_errors=True)
+            repository.root.mkdir()
+            text = checkout(repository.root).pipeline()
+            repository.commit("Run the pipeline")
+            said.write_text(text)
+    return Finished(repository, said.read_text())
 
 
 def copy_of(repository: Repository, folder: Path) -> Repository:

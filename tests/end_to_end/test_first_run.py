@@ -9,9 +9,9 @@ import yaml
 from numpy._core import _multiarray_umath
 
 from tests.contracts.reach import STAGES
-from tests.end_to_end.conftest import Repository, stages_run
+from tests.end_to_end.repository import Repository, stages_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.slow
 
 WIDE = " ".join(_multiarray_umath.__cpu_dispatch__)
 """The wide vector units that numpy may use, by its own names; sums must not depend on them."""
@@ -54,7 +54,7 @@ def test_it_promotes_the_candidate_and_says_how_to_keep_it(finished):
 def test_the_policy_of_this_small_history_promotes_something(finished):
     """Else the tests that compare candidate and baseline would show nothing."""
     repository = finished.repository
-    assert repository.read("reports/retrain/metrics.json")["promotions"] >= 1
+    assert repository.read("reports/retrain/summary.json")["promotions"] >= 1
     assert repository.version("candidate") != repository.version("baseline")
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from churn_drift.data.ingest import read_customers
 from tests.contracts.reach import ROOT
-from tests.end_to_end.conftest import stages_run
+from tests.end_to_end.repository import stages_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

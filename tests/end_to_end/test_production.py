@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.end_to_end.conftest import Repository, copy_of, stages_run
+from tests.end_to_end.repository import Repository, copy_of, stages_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,23 @@ def test_labels_that_land_later_are_learnt_from_without_rewriting_what_was_decid
     assert [decided(event) for event in after[:-1]] == [decided(event) for event in before]
     assert [arrived["batch"] for arrived in after[-1]["labels_arrived"]] == ["batch_06"]
     assert repository.table("reports/evaluate/timeline.csv")["auc_policy"].notna().all()
+
+
+def test_what_has_landed_is_pinned_pushed_and_pulled_like_all_other_data(labelled, arrived, tmp_path):
+    _, repository = arrived
+    repository.commit("Take in what has landed")
+    repository.run("dvc", "push", "--remote", "local")
+    clone = Repository(tmp_path / "clone")
+    repository.run("git", "clone", "--quiet", str(repository.root), str(clone.root))
+    shelf = repository.root.parent / "churn-drift-remote"
+    clone.run("dvc", "remote", "modify", "--local", "local", "url", str(shelf))
+    clone.run("dvc", "pull", "--remote", "local")
+    landed = sorted(path.relative_to(repository.root) for path in repository.root.glob("data/landed/*/*.csv"))
+    assert len(landed) == 4
+    assert [(clone.root / path).read_bytes() for path in landed] == [
+        (repository.root / path).read_bytes() for path in landed
+    ]
+    assert "up to date" in clone.run("dvc", "status")
 
 
 def test_the_same_file_lands_once(labelled, arrived):

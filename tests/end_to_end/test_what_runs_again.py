@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.end_to_end.conftest import copy_of, stages_run
+from tests.end_to_end.repository import copy_of, stages_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from churn_drift import cli
 from churn_drift.tracking import dvc
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.slow
 
 
 def test_a_policy_worse_than_never_ends_with_3_and_promotes_nothing(workspace, monkeypatch, capsys):
