@@ -387,7 +387,9 @@ def test_the_timeline_counts_unseen_categories_and_never_calls_a_small_batch_dri
     assert occupation["examples"] == ["Astronaut"]
 
 
-def test_a_batch_of_records_lands_and_so_do_its_labels(scratch, given, raw_records, capsys):
+def test_a_batch_of_records_lands_and_so_do_its_labels(scratch, given, raw_records, capsys, monkeypatch):
+    pinned = []
+    monkeypatch.setattr(dvc, "add", lambda path: (pinned.append(str(path)), path.with_suffix(".dvc").touch()))
     records = raw_records(9)
     assert cli.main(["land", str(given(records.drop(columns="Churn")))]) == 0
     assert cli.main(["land", str(given(records[["CustomerID", "Churn"]]))]) == 0
@@ -399,6 +401,7 @@ def test_a_batch_of_records_lands_and_so_do_its_labels(scratch, given, raw_recor
         "these 9 customers have landed before,",
     ]
     assert len(list(Path("data/landed/batches").iterdir())) == 1
+    assert pinned == ["data/landed/batches", "data/landed/labels"]
 
 
 def test_the_help_is_no_bad_input(capsys):

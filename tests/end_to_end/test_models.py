@@ -68,9 +68,9 @@ def test_a_version_that_only_the_cache_holds_is_shown_too(two):
 
 def test_as_of_a_commit_tells_what_was_pinned_in_it(two):
     repository, first, second = two
-    assert repository.run("churn-drift", "models", "as-of", "HEAD~1").startswith(f"{first}  champion in commit")
-    assert repository.run("churn-drift", "models", "as-of", "main").startswith(f"{second}  champion in commit")
-    assert "no champion yet in commit" in repository.run("churn-drift", "models", "as-of", "HEAD~2", code=2)
+    assert repository.run("churn-drift", "models", "as-of", "HEAD~1").startswith(f"{first}  champion in ")
+    assert repository.run("churn-drift", "models", "as-of", "main").startswith(f"{second}  champion in ")
+    assert "no champion yet in HEAD~2" in repository.run("churn-drift", "models", "as-of", "HEAD~2", code=2)
 
 
 def test_as_of_a_moment_tells_who_served_then(two):

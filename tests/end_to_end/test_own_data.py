@@ -48,6 +48,7 @@ def test_a_file_that_is_not_the_schema_is_refused_in_one_line_and_nothing_is_wri
 def test_a_run_that_a_stage_refuses_ends_with_2_and_the_remedy_it_names_works(workspace, customers, tmp_path):
     customers.to_csv(tmp_path / "own.csv", index=False)
     stray = workspace.root / "data/landed/batches/0001_stray.csv"
+    stray.parent.mkdir()
     stray.write_text("CustomerID,Churn\n1,Yes\n")  # put there by hand, not by `churn-drift land`
     said = workspace.pipeline("--data", str(tmp_path / "own.csv"), code=2)
     assert stages_run(said) == ["ingest", "split_batches"]

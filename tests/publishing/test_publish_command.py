@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 import threading
@@ -7,7 +8,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-import yaml
 
 from churn_drift.commands import publish as command
 from churn_drift.publishing import outbox
@@ -25,14 +25,15 @@ def runs() -> list:
 
 
 @contextmanager
-def answering(status: int) -> Iterator[str]:
-    """A server that answers every request with this status."""
+def answering(status: int, body: bytes = b"") -> Iterator[str]:
+    """A server that answers every request with this status and body."""
 
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
             self.send_response(status)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            self.wfile.write(body)
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815
 
@@ -121,6 +122,29 @@ def test_a_server_that_answers_with_an_error_loses_nothing_and_is_one_line(
     assert (len(runs()), outbox.waiting()) == (1, [])
 
 
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"<html>It works!</html>"])
+def test_a_server_that_is_not_mlflow_is_one_line_and_loses_nothing(
+    stored: Path, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    with answering(200, body) as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        warning = command.publish_run()
+    assert warning is not None
+    assert warning.startswith(f"{uri}: ")
+    assert warning.endswith("`churn-drift publish` sends it when the store answers")
+    assert len(outbox.waiting()) == 1
+
+
+def test_a_password_in_the_address_is_never_shown(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This server speaks no TLS, and MLflow tells the whole address when that fails."""
+    with answering(200) as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.replace("http://", "https://me:s3cr%65t@"))
+        warning = command.publish_run()
+    assert warning is not None
+    assert "https://me@127.0.0.1" in warning
+    assert not [secret for secret in ("s3cr%65t", "s3cret") if secret in warning]
+
+
 def test_what_could_not_be_sent_is_sent_by_the_next_call_even_after_another_run(
     stored: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -189,20 +213,26 @@ def test_two_publishers_at_once_on_a_store_that_is_not_there_yet_make_one_run(he
     assert len(runs()) == 1
 
 
+@pytest.fixture(scope="module")
+def tried(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small repository with an experiment that finished, and one that failed half-way; nobody changes it."""
+    root = tmp_path_factory.mktemp("tried") / "repository"
+    shutil.copytree(made, root, symlinks=True)
+    pipeline.call(root, "dvc", "exp", "run", "--name", "loose", "--set-param", "evaluate.confidence=0.8")
+    pipeline.call(root, "dvc", "exp", "run", "--name", "broken", "--set-param", "ingest.source=broken", code=255)
+    pipeline.call(root, "git", "checkout", "--quiet", ".")
+    pipeline.call(root, "dvc", "checkout", "--quiet")
+    return root
+
+
 @pytest.fixture
-def experiments(stored: Path) -> Path:
-    """The repository with two experiments that finished, and one that failed half-way."""
-    (stored / "dvc.yaml").write_text(_slow_to_change(stored))
-    pipeline.call(stored, "dvc", "exp", "run", "--name", "loose", "--set-param", "evaluate.confidence=0.8")
-    pipeline.call(stored, "dvc", "exp", "run", "--name", "broken", "--set-param", "ingest.source=broken", code=255)
-    pipeline.call(stored, "git", "checkout", "--quiet", ".")
-    pipeline.call(stored, "dvc", "checkout", "--quiet")
+def experiments(stored: Path, tried: Path) -> Path:
+    """A copy of it, with an empty store."""
+    shutil.rmtree(stored / ".git")
+    shutil.rmtree(stored / ".dvc")
+    for folder in (".git", ".dvc"):
+        shutil.copytree(tried / folder, stored / folder, symlinks=True)
     return stored
-
-
-def _slow_to_change(root: Path) -> str:
-    document = yaml.safe_load((root / "dvc.yaml").read_text())
-    return yaml.safe_dump(document, sort_keys=False)
 
 
 def test_all_experiments_of_the_commit_are_published_with_their_names_and_params(
@@ -211,10 +241,9 @@ def test_all_experiments_of_the_commit_are_published_with_their_names_and_params
     assert command.publish(experiments=[]) == 0
     (run,) = runs()
     assert (run.info.run_name, run.data.params["evaluate.confidence"]) == ("loose", "0.8")
-    commit = pipeline.call(experiments, "git", "rev-parse", "loose").strip() if False else run.data.tags["git_commit"]
     assert run.data.tags["dvc_experiment"] == "loose"
     assert run.data.tags["git_dirty"] == "false"
-    shown = pipeline.call(experiments, "git", "show", f"{commit}:params.yaml")
+    shown = pipeline.call(experiments, "git", "show", f"{run.data.tags['git_commit']}:params.yaml")
     assert "confidence: 0.8" in shown
     assert command.publish(experiments=[]) == 0
     assert len(runs()) == 1

@@ -75,6 +75,7 @@ class Tracking:
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--backend-store-uri", self.database, "--artifacts-destination", f"s3://{BUCKET}/artifacts"]
         settings = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_S3_ENDPOINT_URL": self.s3.endpoint}
+        settings |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # a dozen processes that nobody here needs
         with (self.folder / "mlflow.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--workers", "1"], cwd=self.folder, env={**os.environ, **self.s3.environment(), **settings},

@@ -60,7 +60,7 @@ def test_without_a_version_the_one_before_comes_back_and_its_line_says_so(three:
         "reason": "too many complaints",
         "metrics": {"auc_policy": 0.65},
     }
-    assert entry["pin"] == pin.hash_of(pin.PIN.read_bytes()) == ledger.entries(paths.LEDGER)[1]["pin"]
+    assert entry["pin"] == pin.pinned() == ledger.entries(paths.LEDGER)[1]["pin"]
 
 
 def test_a_second_rollback_goes_further_back_and_a_third_finds_nothing(three: list[str]) -> None:

@@ -14,7 +14,7 @@ from churn_drift.commands.roles import aliases_follow
 from churn_drift.errors import VersionError
 from churn_drift.model.bundle import Bundle, load
 from churn_drift.publishing import roles
-from churn_drift.tracking import git, ledger, pin, promotion, verification, versions
+from churn_drift.tracking import ledger, pin, promotion, verification, versions
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?")
 CONFIDENCE = 0.95
@@ -61,7 +61,7 @@ def show(name: str) -> int:
 
 def as_of(when: str) -> int:
     """Who was champion at the end of a day, at a moment (both UTC unless they name a zone), or in a commit."""
-    entry, then = _at_moment(when) if _DATE.fullmatch(when) else _at_revision(when)
+    entry, then = _at_moment(when) if _DATE.fullmatch(when) else (versions.as_of(when), f"in {when}")
     if entry is None:
         raise VersionError(f"{when}: no champion yet {then}")
     console = _console()
@@ -123,23 +123,6 @@ def _at_moment(when: str) -> tuple[Mapping[str, Any] | None, str]:
         moment = datetime.combine(moment, time.max)
     moment = moment.replace(tzinfo=moment.tzinfo or UTC)
     return ledger.as_of(ledger.entries(paths.LEDGER), moment), f"at {moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _at_revision(revision: str) -> tuple[Mapping[str, Any] | None, str]:
-    """By that commit's pin; the ledger of then, or of now, tells the rest."""
-    commit = git.commit_of(revision)
-    pinned = git.read(commit, pin.PIN)
-    if pinned is None:
-        return None, f"in commit {commit[:10]}"
-    hashed = pin.hash_of(pinned)
-    then = ledger.parse(git.read(commit, paths.LEDGER) or b"", source=paths.LEDGER)
-    for entry in [*reversed(then), *ledger.entries(paths.LEDGER)]:
-        if entry.get("pin") == hashed:
-            return entry, f"in commit {commit[:10]}"
-    raise VersionError(
-        f"{revision}: {pin.PIN} pins {hashed} there, and no line of the ledger has it; "
-        f"`dvc get . {paths.CHAMPION} --rev {revision}` brings the model"
-    )
 
 
 def _loaded(version: str) -> Bundle:

@@ -7,8 +7,11 @@ from churn_drift.publishing import roles
 
 
 def aliases_follow() -> None:
-    """Move them where they are not right; a store that does not answer is told on stderr and left for later."""
+    """Move them where they are not right; a store that does not answer is told on stderr and left for later.
+
+    Where no role has changed hands since they were last right, no store is asked.
+    """
     try:
-        roles.follow(mend=True)
+        roles.follow(mend=True, ask=False)
     except PipelineError as error:
         print(f"warning: MLflow's aliases stay as they are: {error}", file=sys.stderr)

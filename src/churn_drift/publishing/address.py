@@ -6,7 +6,7 @@ MLflow itself is not imported.
 import hashlib
 import os
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 DEFAULT = "sqlite:///mlflow.db"
 _SQLITE = "sqlite:///"
@@ -37,6 +37,14 @@ def without_password(address: str) -> str:
     if parts.password is None:
         return address
     return urlunsplit(parts._replace(netloc=f"{parts.username}@{parts.netloc.rpartition('@')[2]}"))
+
+
+def without_secret(said: str) -> str:
+    """A text without the password that the store's address holds, however it is written there."""
+    secret = urlsplit(uri()).password
+    for written in {secret, unquote(secret)} if secret else ():
+        said = said.replace(written, "***")
+    return said
 
 
 def file() -> Path | None:

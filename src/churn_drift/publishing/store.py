@@ -88,6 +88,8 @@ class Store:
         found = self.client.get_experiment_by_name(EXPERIMENT)
         if found is None:
             return self._make_experiment()
+        if not found.experiment_id:
+            raise ConnectionError("answers, but not as MLflow does; check MLFLOW_TRACKING_URI")
         if found.lifecycle_stage != "active":
             raise PipelineError(
                 f"{address.shown()}: experiment {EXPERIMENT} was deleted there; "
@@ -255,7 +257,7 @@ def _is_of_the_store(error: Exception) -> bool:
 
 def _reason(error: Exception) -> str:
     """Its essence in one line: MLflow wraps what happened three times."""
-    said = " ".join(str(error).split())
+    said = address.without_secret(" ".join(str(error).split()))
     for pattern in _ESSENCES:
         if found := pattern.search(said):
             return found[0]

@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,20 +38,26 @@ def from_revision(revision: str, folder: Path, *, name: str) -> None:
     Raises PipelineError where it is not finished, or a file lies in neither.
     """
     from dvc.api import DVCFileSystem
+    from dvc_data.index import DataIndexError
 
     tree = DVCFileSystem(rev=revision)
     again = f"`dvc exp apply {name} && dvc repro`"
+    asked: list[str] = []
 
     def fetch(path: str, target: Path) -> None:
-        try:
-            tree.get(path, str(target), recursive=tree.isdir(path))
-        except OSError:
-            shutil.rmtree(target, ignore_errors=True)
-            raise PipelineError(
-                f"{name}: {path} lies neither in DVC's cache nor in its remote; {again} makes it"
-            ) from None
+        asked.append(path)
+        tree.get(path, str(target), recursive=tree.isdir(path))
 
-    _copy(fetch, tree.glob(FACTS), folder, where=name, remedy=f"{again} finishes it")
+    def facts() -> Iterator[str]:
+        asked.append(str(paths.RETRAINED))
+        yield from tree.glob(FACTS)
+
+    try:
+        _copy(fetch, facts(), folder, where=name, remedy=f"{again} finishes it")
+    except (OSError, DataIndexError):
+        raise PipelineError(
+            f"{name}: {asked[-1]} lies neither in DVC's cache nor in its remote; {again} makes it"
+        ) from None
 
 
 def _copy(fetch: Fetch, facts: Iterable[str], folder: Path, *, where: str, remedy: str) -> None:

@@ -49,8 +49,8 @@ def is_pinned(path: Path, *, pin: Path | None = None) -> bool:
 
     DVC's own hash, told here without its second of start-up.
     """
-    document = yaml.safe_load((pin or path).with_suffix(".dvc").read_text(encoding="utf-8"))
-    return bool(document["outs"][0]["md5"] == hash_of(path))
+    source = (pin or path).with_suffix(".dvc")
+    return pinned_hash(source.read_bytes(), source=source) == hash_of(path)
 
 
 def hash_of(path: Path) -> str:
@@ -58,6 +58,14 @@ def hash_of(path: Path) -> str:
     files = ((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
     listed = [{"md5": _md5(file.read_bytes()), "relpath": name} for name, file in sorted(files)]
     return _md5(json.dumps(listed, sort_keys=True).encode()) + ".dir"
+
+
+def pinned_hash(content: bytes, *, source: Path) -> str:
+    """The hash that the text of a .dvc file pins. Raises PipelineError where it holds none."""
+    try:
+        return str(yaml.safe_load(content)["outs"][0]["md5"])
+    except (yaml.YAMLError, KeyError, IndexError, TypeError):
+        raise PipelineError(f"{source}: holds no hash; `git checkout {source}`") from None
 
 
 def _md5(content: bytes) -> str:

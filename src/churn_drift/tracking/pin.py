@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
 from churn_drift import paths
 from churn_drift.errors import ModelError, PipelineError
 from churn_drift.model.bundle import Bundle, load, save, version_of
-from churn_drift.tracking import dvc
+from churn_drift.tracking import dvc, versions
 
-PIN = paths.CHAMPION.with_suffix(".dvc")
+PIN = versions.PIN
 
 
 @contextmanager
@@ -33,15 +31,12 @@ def install(bundle: Bundle) -> str:
     """The bundle as champion, folder first, then the pin; the pin's hash. Call it `alone`."""
     save(bundle, paths.CHAMPION)
     dvc.add(paths.CHAMPION)
-    return hash_of(PIN.read_bytes())
+    return pinned()
 
 
-def hash_of(content: bytes) -> str:
-    """DVC's hash of the directory, from the text of a .dvc file. Raises PipelineError where it holds none."""
-    try:
-        return str(yaml.safe_load(content)["outs"][0]["md5"])
-    except (yaml.YAMLError, KeyError, IndexError, TypeError):
-        raise PipelineError(f"{PIN}: holds no hash; `git checkout {PIN}`") from None
+def pinned() -> str:
+    """DVC's hash of the directory that is pinned."""
+    return dvc.pinned_hash(PIN.read_bytes(), source=PIN)
 
 
 def restore() -> str | None:

@@ -92,7 +92,7 @@ def _line(
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "action": action,
         "version": version,
-        "pin": pin.hash_of(pin.PIN.read_bytes()),
+        "pin": pin.pinned(),
         "replaces": past[-1]["version"] if past else None,
         "reason": reason,
         "commit": git.head(),

@@ -2,17 +2,20 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from churn_drift import paths
 from churn_drift.errors import ModelError, PipelineError, VersionError
 from churn_drift.model.bundle import version_of
-from churn_drift.tracking import dvc, ledger
+from churn_drift.tracking import dvc, git, ledger
+
+PIN = paths.CHAMPION.with_suffix(".dvc")
 
 SHORTEST = 4
 """Digits of a version that name it, where no other begins with them."""
@@ -74,6 +77,26 @@ def resolve(name: str) -> str:
     if not matching:
         raise VersionError(f"{name}: no such version or role; `churn-drift models list` shows those that are known")
     return str(matching[0])
+
+
+def as_of(revision: str) -> Mapping[str, Any] | None:
+    """The ledger's line of what a git revision pins; None where it pins nothing.
+
+    The ledger of then, else of now, tells the rest. Raises VersionError where neither does.
+    """
+    commit = git.commit_of(revision)
+    pinned = git.read(commit, PIN)
+    if pinned is None:
+        return None
+    hashed = dvc.pinned_hash(pinned, source=PIN)
+    then = ledger.parse(git.read(commit, paths.LEDGER) or b"", source=paths.LEDGER)
+    for entry in [*reversed(then), *reversed(ledger.entries(paths.LEDGER))]:
+        if entry.get("pin") == hashed:
+            return dict(entry)
+    raise VersionError(
+        f"{revision}: {PIN} pins {hashed} there, and no line of the ledger has it; "
+        f"`dvc get . {paths.CHAMPION} --rev {revision}` brings the model"
+    )
 
 
 def pin_of(version: str) -> str | None:
