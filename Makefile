@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-deps lint format ui s3 doctor bench studies lock clean
+.PHONY: help run serve test test-deps lint format ui s3 doctor bench studies lock clean
 
 # What the tests need from Debian: a browser and a database server.
 DEBIAN := chromium postgresql
@@ -16,6 +16,9 @@ help:  ## this list
 
 run: $(VENV)/ready  ## set up, run the pipeline, print the timeline
 	python run_pipeline.py
+
+serve: $(VENV)/ready  ## the champion over HTTP (http://127.0.0.1:8080)
+	python serve-model.py
 
 test: $(VENV)/ready test-deps  ## set up and run the tests (at most 10 minutes on two cores)
 	python -m pytest --numprocesses 2 --dist loadfile
@@ -39,11 +42,13 @@ format: $(VENV)/ready  ## let ruff mend style and layout
 	ruff check --fix .
 	ruff format .
 
-bench: $(VENV)/ready  ## speed of the pipeline, drift detection and versions, as ratios
+bench: $(VENV)/ready  ## speed of everything that should be fast, as ratios
 	python benchmarks/pipeline.py
 	python benchmarks/drift_speed.py
 	python benchmarks/versions.py
 	python benchmarks/publish.py
+	python benchmarks/row.py
+	python benchmarks/serving.py
 	python benchmarks/transfer.py
 
 studies: $(VENV)/ready  ## every policy on one history, and on it shuffled (DATA=path of a Cell2Cell CSV; long)

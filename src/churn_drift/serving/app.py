@@ -1,0 +1,237 @@
+"""The HTTP side: parse, type, score, answer. Every path and every error is a method or a few lines."""
+
+import re
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from flask import Flask, Request, Response, g, redirect, render_template, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as Answer
+
+from churn_drift.serving import batch, body, openapi, problems
+from churn_drift.serving.contract import Fault, Typed, typed
+from churn_drift.serving.metrics import MEDIA_TYPE as METRICS_TYPE
+from churn_drift.serving.metrics import Metrics
+from churn_drift.serving.model import ServedModel
+from churn_drift.serving.problems import Problem, invalid, problem
+from churn_drift.serving.seat import Seat
+from churn_drift.serving.settings import Settings
+
+JSON = "application/json"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+}
+
+
+def create_app(seat: Seat, *, settings: Settings, metrics: Metrics) -> Flask:
+    """The application that answers by the model in the seat; whoever changes the seat is somebody else.
+
+    Opens nothing and starts nothing.
+    """
+    app = Flask(__name__, static_folder=None)
+    api = _Api(seat, settings, metrics)
+    for path, view in api.gets().items():
+        app.add_url_rule(path, view.__name__, view, methods=["GET"])
+    app.add_url_rule("/", "home", lambda: redirect("/docs"), methods=["GET"])
+    app.add_url_rule("/ping", "ping", api.ready, methods=["GET"])
+    for path, view in (("/predict", api.predict), ("/predict/batch", api.batch), ("/invocations", api.invocations)):
+        app.add_url_rule(path, view.__name__, view, methods=["POST"])
+    app.before_request(_begin)
+    app.after_request(api.finish)
+    app.register_error_handler(Problem, _refused)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _failed)
+    return app
+
+
+class _Api:
+    """The paths."""
+
+    def __init__(self, seat: Seat, settings: Settings, metrics: Metrics) -> None:
+        self._seat, self._settings, self._metrics = seat, settings, metrics
+        self._document = openapi.document(settings)
+        self._openapi = orjson.dumps(self._document, option=orjson.OPT_INDENT_2)
+
+    def gets(self) -> dict[str, Callable[[], Response | str]]:
+        """The paths that only tell something."""
+        return {
+            "/model": self.model,
+            "/health": self.health,
+            "/ready": self.ready,
+            "/metrics": self.metrics,
+            "/openapi.json": self.openapi,
+            "/docs": self.docs,
+        }
+
+    def predict(self) -> Response:
+        """One customer or a list of them, as JSON; with explanations where they are asked for."""
+        return self._predicted(explained=_flag(request, "explain"))
+
+    def _predicted(self, *, explained: bool) -> Response:
+        if request.mimetype != JSON:
+            raise problem("wrong-type", f"Content-Type is {request.mimetype or 'not set'}; send {JSON}")
+        given = body.json_of(request, limit=self._settings.max_body)
+        model = self._serving()
+        records = self._records(given, model, explained=explained)
+        answers = model.score(records)
+        self._metrics.answers(model.version, answers)
+        predictions = [{"probability": a.probability, "decision": a.decision, "unseen": a.unseen} for a in answers]
+        if explained:
+            for record, prediction in zip(records, predictions, strict=True):
+                prediction["contributions"] = model.explain(record, top=self._settings.contributions)
+        return _json(
+            {
+                "model_version": model.version,
+                "threshold": model.threshold,
+                "request_id": g.request_id,
+                "predictions": predictions,
+            }
+        )
+
+    def batch(self) -> Response:
+        """A CSV or Parquet file of customers."""
+        kind = batch.MEDIA_TYPES.get(request.mimetype)
+        if kind is None:
+            legal = ", ".join(batch.MEDIA_TYPES)
+            raise problem("wrong-type", f"Content-Type is {request.mimetype or 'not set'}; send one of {legal}")
+        model = self._serving()
+        with body.spooled(request, limit=self._settings.max_batch) as stream:
+            answers = batch.score(stream, kind=kind, model=model, most=self._settings.max_rows)
+        churn = int(answers.decision.sum())
+        self._metrics.scored(model.version, churn=churn, stay=len(answers.decision) - churn, unseen=answers.unseen)
+        return Response(
+            batch.to_bytes(answers, kind=kind), content_type=kind, headers={"X-Model-Version": model.version}
+        )
+
+    def invocations(self) -> Response:
+        """SageMaker's path: the body's type chooses."""
+        return self.batch() if request.mimetype in batch.MEDIA_TYPES else self._predicted(explained=False)
+
+    def model(self) -> Response:
+        """What serves, and where it came from."""
+        model = self._serving()
+        return _json(
+            {
+                "version": model.version,
+                "threshold": model.threshold,
+                "zero_is_missing": model.zero_is_missing,
+                "evaluator": model.evaluator,
+                "facts": model.bundle.facts,
+            }
+        )
+
+    def health(self) -> Response:
+        """Alive."""
+        return _json({"status": "alive"})
+
+    def ready(self) -> Response:
+        """A model is loaded. An alarm does not make it 503: the model before goes on serving."""
+        state = {"status": "ready", "version": self._serving().version}
+        return _json(state if self._seat.alarm is None else {**state, "alarm": self._seat.alarm})
+
+    def metrics(self) -> Response:
+        """Counts of every worker."""
+        return Response(self._metrics.page(), content_type=METRICS_TYPE)
+
+    def openapi(self) -> Response:
+        """The contract, for machines."""
+        return Response(self._openapi, content_type=JSON)
+
+    def docs(self) -> str:
+        """The contract, for people; needs no network."""
+        return render_template(
+            "docs.html", document=self._document, kinds=problems.KINDS.values(), example=_indented(openapi.EXAMPLE)
+        )
+
+    def finish(self, response: Answer) -> Answer:
+        """Headers that every answer bears, and its count."""
+        if response.status_code >= 400:
+            body.drain(request)
+        response.headers["X-Request-Id"] = g.request_id
+        for name, value in _HEADERS.items():
+            response.headers[name] = value
+        route = request.url_rule.rule if request.url_rule else "none"
+        self._metrics.request(
+            route=route, method=_method(request), status=response.status_code, seconds=time.perf_counter() - g.start
+        )
+        return response
+
+    def _serving(self) -> ServedModel:
+        model = self._seat.model
+        if model is None:
+            raise problem("no-model", "no model is loaded yet; the server's log says why")
+        return model
+
+    def _records(self, given: Any, model: ServedModel, *, explained: bool) -> list[Typed]:
+        """Every customer typed, or a Problem with all their faults."""
+        many = isinstance(given, list)
+        places = [f"/{place}" for place in range(len(given))] if many else [""]
+        self._check_number(len(places), explained=explained)
+        values, faults = [], list[Fault]()
+        for record, pointer in zip(given if many else [given], places, strict=True):
+            value, wrong = typed(record, pointer=pointer, zero_is_missing=model.zero_is_missing)
+            values.append(value)
+            faults += wrong
+        if faults:
+            raise invalid(faults)
+        return values
+
+    def _check_number(self, customers: int, *, explained: bool) -> None:
+        most = self._settings.max_explained if explained else self._settings.max_records
+        if customers > most:
+            what = " with explanations" if explained else ""
+            raise problem("too-large", f"{customers:,} customers; at most {most:,} are taken at once{what}")
+        if not customers:
+            raise invalid([Fault("", "an empty list; send at least one customer")])
+
+
+def _begin() -> None:
+    g.start = time.perf_counter()
+    asked = request.headers.get("X-Request-Id", "")
+    g.request_id = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
+
+
+def _flag(request: Request, name: str) -> bool:
+    said = request.args.get(name, "0")
+    if said not in openapi.YES_NO:
+        raise problem("bad-parameter", f"{name} is {said[:60]!r}; give one of {', '.join(openapi.YES_NO)}")
+    return said in ("1", "true")
+
+
+def _method(request: Request) -> str:
+    return request.method if request.method in ("GET", "HEAD", "POST", "OPTIONS") else "other"
+
+
+def _json(document: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(document), content_type=JSON)
+
+
+def _indented(document: Any) -> str:
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+
+
+def _refused(found: Problem) -> Response:
+    content = problems.document(found, request_id=g.request_id)
+    return Response(content, found.kind.status, found.headers, content_type=problems.MEDIA_TYPE)
+
+
+def _http(error: HTTPException) -> Response:
+    """What Flask itself refuses: unknown paths, wrong methods, bodies that broke off."""
+    allow = {name: value for name, value in error.get_headers() if name == "Allow"}
+    return _refused(problems.of_status(error.code or 500, error.description or error.name, allow))
+
+
+def _failed(error: Exception) -> Response:
+    """A fault of ours: the log has the trace, the caller has the request id."""
+    from flask import current_app
+
+    current_app.logger.error("request %s failed", g.request_id, exc_info=error)
+    return _refused(problem("failed", "the server failed; its log has the reason under this request id"))
