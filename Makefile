@@ -21,7 +21,7 @@ serve: $(VENV)/ready  ## the champion over HTTP (http://127.0.0.1:8080)
 	python serve-model.py
 
 test: $(VENV)/ready test-deps  ## set up and run the tests (at most 10 minutes on two cores)
-	python -m pytest --numprocesses 2 --dist loadfile
+	python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/ready  ## ruff, mypy, import-linter
 	ruff check .
