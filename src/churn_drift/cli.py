@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from churn_drift.environment import read_env
 from churn_drift.errors import ChurnDriftError, ConfigError, PipelineError
 
 PROG = "churn-drift"
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     parsed = parser(prog).parse_args(arguments)
     try:
         os.chdir(_root())
-        _read_env()
+        read_env()
         return _COMMANDS[parsed.command](parsed)
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, run it again to go on", file=sys.stderr)
@@ -132,14 +133,6 @@ def _root() -> Path:
         if (folder / "dvc.yaml").exists() and (folder / "params.yaml").exists():
             return folder
     raise ConfigError(f"{Path.cwd()}: no dvc.yaml and params.yaml here or above; run this inside the repository")
-
-
-def _read_env() -> None:
-    """Settings and secrets of .env, where the environment does not have them."""
-    if Path(".env").exists():
-        from dotenv import load_dotenv
-
-        load_dotenv(".env", override=False)
 
 
 def _fail(error: ChurnDriftError, code: int) -> int:

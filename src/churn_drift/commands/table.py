@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from churn_drift.errors import PipelineError
+from churn_drift.publishing.note import number
 
 Row = Mapping[str, str]
 
@@ -65,12 +66,12 @@ def _cells(row: Row) -> list[str]:
     return [
         _number_of(row),
         str(row["rows"]),
-        _number(row["churn_rate"], ".3f"),
-        _number(row["drifted_share"], ".0%"),
+        number(row["churn_rate"], ".3f"),
+        number(row["drifted_share"], ".0%"),
         row["worst_feature"],
-        _number(row["auc_policy"], ".3f"),
-        f"{_number(row['auc_policy_low'], '.3f')}-{_number(row['auc_policy_high'], '.3f')}",
-        _number(row["auc_never"], ".3f"),
+        number(row["auc_policy"], ".3f"),
+        f"{number(row['auc_policy_low'], '.3f')}-{number(row['auc_policy_high'], '.3f')}",
+        number(row["auc_never"], ".3f"),
         row["version"][:7],
     ]
 
@@ -89,13 +90,9 @@ def _style(row: Row) -> str:
 
 def _conclusion(summary: Mapping[str, Any]) -> str:
     return (
-        f"Policy {summary['policy']}: mean AUC {_number(summary['auc_policy'], '.4f')} with "
-        f"{summary['promotions']} promotions, never retraining {_number(summary['auc_never'], '.4f')}.\n"
-        f"Paired gain {_number(summary['gain'], '+.4f')} "
-        f"(95 % {_number(summary['gain_low'], '+.4f')} to {_number(summary['gain_high'], '+.4f')}): "
+        f"Policy {summary['policy']}: mean AUC {number(summary['auc_policy'], '.4f')} with "
+        f"{summary['promotions']} promotions, never retraining {number(summary['auc_never'], '.4f')}.\n"
+        f"Paired gain {number(summary['gain'], '+.4f')} "
+        f"(95 % {number(summary['gain_low'], '+.4f')} to {number(summary['gain_high'], '+.4f')}): "
         f"{summary['verdict']}."
     )
-
-
-def _number(value: float | str | None, form: str) -> str:
-    return "n/a" if value in (None, "NA", "") else format(float(value), form)

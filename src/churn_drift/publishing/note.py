@@ -18,10 +18,10 @@ def markdown(record: Record) -> str:
     """The verdict, then a row a batch; the oldest rows give way where there are too many."""
     summary = record.summary
     verdict = (
-        f"Policy **{summary['policy']}**: mean AUC **{_number(summary['auc_policy'], '.4f')}** with "
-        f"{summary['promotions']} promotions, never retraining {_number(summary['auc_never'], '.4f')}; paired gain "
-        f"{_number(summary['gain'], '+.4f')} [{_number(summary['gain_low'], '+.4f')}, "
-        f"{_number(summary['gain_high'], '+.4f')}]: **{summary['verdict']}**. Candidate `{record.version}`."
+        f"Policy **{summary['policy']}**: mean AUC **{number(summary['auc_policy'], '.4f')}** with "
+        f"{summary['promotions']} promotions, never retraining {number(summary['auc_never'], '.4f')}; paired gain "
+        f"{number(summary['gain'], '+.4f')} [{number(summary['gain_low'], '+.4f')}, "
+        f"{number(summary['gain_high'], '+.4f')}]: **{summary['verdict']}**. Candidate `{record.version}`."
     )
     rows = [_row(row) for row in record.timeline]
     left = LONGEST - len(verdict) - len(HEAD)
@@ -40,15 +40,20 @@ def _row(row: Mapping[str, str]) -> str:
     cells = (
         row["batch"].removeprefix("batch_"),
         f"{int(row['rows']):,}",
-        _number(row["churn_rate"], ".3f"),
-        _number(row["drifted_share"], ".0%"),
-        f"{_number(row['auc_policy'], '.3f')} "
-        f"[{_number(row['auc_policy_low'], '.3f')}, {_number(row['auc_policy_high'], '.3f')}]",
-        _number(row["auc_never"], ".3f"),
+        number(row["churn_rate"], ".3f"),
+        number(row["drifted_share"], ".0%"),
+        f"{number(row['auc_policy'], '.3f')} "
+        f"[{number(row['auc_policy_low'], '.3f')}, {number(row['auc_policy_high'], '.3f')}]",
+        number(row["auc_never"], ".3f"),
         f"{row['decision']}: {row['reason']}".replace("|", "/"),
     )
     return f"| {f'{GAP}| '.join(cells)} |"
 
 
-def _number(value: float | str | None, form: str) -> str:
+def number(value: float | str | None, form: str) -> str:
+    """A number of a report for people, where it is known.
+
+    >>> number("0.64884", ".4f"), number("NA", ".4f")
+    ('0.6488', 'n/a')
+    """
     return "n/a" if value in (None, "NA", "") else format(float(value), form)

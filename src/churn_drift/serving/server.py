@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from churn_drift.environment import read_env
 from churn_drift.errors import ChurnDriftError
 from churn_drift.serving import settings
 from churn_drift.serving.settings import Settings
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python serve-mo
     """Serve until a signal stops it; the exit code."""
     parsed = parser(prog).parse_args(arguments)
     try:
-        _read_env()
+        read_env()
         chosen = _settings(parsed)
         # One row is scored in microseconds: OpenMP's threads would only spin, and do not survive a fork.
         os.environ["OMP_NUM_THREADS"] = "1"
@@ -78,14 +78,6 @@ def _settings(parsed: argparse.Namespace) -> Settings:
         environment["PORT"] = parsed.port
     chosen = settings.from_environment(environment)
     return replace(chosen, host=parsed.host) if parsed.host else chosen
-
-
-def _read_env() -> None:
-    """Settings of .env, where the environment does not have them."""
-    if Path(".env").exists():
-        from dotenv import load_dotenv
-
-        load_dotenv(".env", override=False)
 
 
 def _serve(chosen: Settings, *, model: str | None, revision: str | None) -> int:
