@@ -33,7 +33,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=9000, help="0 takes a free one")
     parser.add_argument("--bucket", default="churn-drift", help="made where it is not there yet")
     chosen = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGINT, signal.SIGTERM):  # a script's background job would ignore the first
+        signal.signal(ending, signal.default_int_handler)
     try:
         with serve(chosen.folder, port=chosen.port) as server:
             server.create_bucket(chosen.bucket)

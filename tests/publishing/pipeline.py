@@ -13,20 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from churn_drift import paths
 from churn_drift.data import files
 from churn_drift.data.files import Table, write_json, write_table
 from churn_drift.model.bundle import Bundle, save
-
-WARNINGS_OF_MLFLOW = [
-    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
-    pytest.mark.filterwarnings("ignore:Operation with range is deprecated"),
-    pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType"),
-]
-"""MLflow 3.17's own: what SQLAlchemy and pandas advise it against, and what it says of itself on import."""
 
 OUTS: dict[str, tuple[list[str], list[str]]] = {
     "ingest": ([], ["reports/ingest/summary.json"]),

@@ -13,9 +13,6 @@ from churn_drift.commands import publish as command
 from churn_drift.publishing import outbox
 from churn_drift.publishing.store import KEY, opened
 from tests.publishing import pipeline
-from tests.publishing.pipeline import WARNINGS_OF_MLFLOW
-
-pytestmark = WARNINGS_OF_MLFLOW
 
 
 def runs() -> list:

@@ -13,9 +13,6 @@ from churn_drift.publishing.record import Lineage
 from churn_drift.publishing.registry import MODEL, Holder, sync
 from churn_drift.publishing.store import Store, opened
 from churn_drift.tracking import dvc
-from tests.publishing.pipeline import WARNINGS_OF_MLFLOW
-
-pytestmark = WARNINGS_OF_MLFLOW
 
 
 @pytest.fixture

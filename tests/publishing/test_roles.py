@@ -10,9 +10,6 @@ from churn_drift.publishing import roles
 from churn_drift.publishing.registry import MODEL
 from churn_drift.publishing.store import opened
 from tests.publishing import pipeline
-from tests.publishing.pipeline import WARNINGS_OF_MLFLOW
-
-pytestmark = WARNINGS_OF_MLFLOW
 
 FOLLOWS = """
 import sys

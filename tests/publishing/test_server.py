@@ -21,9 +21,8 @@ from churn_drift.publishing.store import EXPERIMENT, KEY
 from scripts.s3_server import REGION, Server, free_port, serve
 from tests.conftest import Records
 from tests.publishing import pipeline
-from tests.publishing.pipeline import WARNINGS_OF_MLFLOW
 
-pytestmark = [pytest.mark.slow, *WARNINGS_OF_MLFLOW]
+pytestmark = pytest.mark.slow
 BUCKET = "mlflow"
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 

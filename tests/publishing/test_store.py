@@ -18,9 +18,6 @@ from churn_drift.publishing.record import Lineage, Record
 from churn_drift.publishing.store import EXPERIMENT, KEY, Store, opened
 from tests.conftest import Records
 from tests.publishing import pipeline
-from tests.publishing.pipeline import WARNINGS_OF_MLFLOW
-
-pytestmark = WARNINGS_OF_MLFLOW
 
 LINEAGE = Lineage("2026-11-23T18:00:00+00:00", "c0ffee", dirty=True)
 CLEAN = Lineage("2026-11-24T00:00:00+00:00", "f00d", dirty=False)

@@ -22,10 +22,13 @@ def started(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     command = [sys.executable, str(ROOT / "scripts" / "s3_server.py"), "--folder", str(folder), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder.parent) as process:
         assert process.stdout
-        yield process, [line.strip() for line, _ in zip(process.stdout, range(6), strict=False)]
-        process.send_signal(signal.SIGINT)
-        assert "keeps what was stored" in process.communicate(timeout=20)[0]
-        assert process.returncode == 0
+        try:
+            yield process, [line.strip() for line, _ in zip(process.stdout, range(6), strict=False)]
+            process.send_signal(signal.SIGINT)
+            assert "keeps what was stored" in process.communicate(timeout=20)[0]
+            assert process.returncode == 0
+        finally:
+            process.terminate()
 
 
 def test_the_lines_it_prints_are_all_that_a_client_needs_and_the_next_start_finds_everything(tmp_path, monkeypatch):
