@@ -13,6 +13,7 @@ BASELINE = Path("models/baseline")
 RETRAINED = Path("models/retrained")
 CANDIDATE = Path("models/candidate")
 CHAMPION = Path("models/champion")
+CHAMPION_PIN = Path("models/champion.dvc")
 LEDGER = Path("models/ledger.jsonl")
 
 INGEST_REPORT = Path("reports/ingest/summary.json")

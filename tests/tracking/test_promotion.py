@@ -15,7 +15,6 @@ from churn_drift.tracking import dvc, ledger, pin, promotion
 from tests.tracking.conftest import git, propose
 
 METRICS = {"auc_policy": 0.6414, "auc_never": 0.6219, "gain": 0.0195}
-PIN = paths.CHAMPION.with_suffix(".dvc")
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def pins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def add(path: Path) -> None:
         pinned.append(version_of(path))
-        PIN.write_text(json.dumps({"outs": [{"md5": f"{pinned[-1]}.dir"}]}))
+        paths.CHAMPION_PIN.write_text(json.dumps({"outs": [{"md5": f"{pinned[-1]}.dir"}]}))
 
     monkeypatch.setattr(dvc, "add", add)
     return pinned
@@ -54,7 +53,7 @@ def test_a_promotion_copies_pins_and_writes_one_line(
     entry = promotion.promote(METRICS)
     assert version_of(paths.CHAMPION) == version
     assert dvc.is_pinned(paths.CHAMPION)
-    assert "nfiles: 7" in PIN.read_text()
+    assert "nfiles: 7" in paths.CHAMPION_PIN.read_text()
     assert paths.LEDGER.read_text().count("\n") == 1
     assert ledger.entries(paths.LEDGER) == [entry]
     assert git("check-ignore", str(paths.CHAMPION)) == "models/champion"
@@ -248,7 +247,7 @@ def test_the_champion_is_what_is_pinned_whatever_lies_in_the_folder(repository: 
     assert version_of(paths.CHAMPION) == cut_off_between_copy_and_pin
     assert pin.restore() == pinned == version_of(paths.CHAMPION)
 
-    PIN.write_text(PIN.read_text().replace(dvc_hash(), "0" * 32))
+    paths.CHAMPION_PIN.write_text(paths.CHAMPION_PIN.read_text().replace(dvc_hash(), "0" * 32))
     with pytest.raises(PipelineError, match=r"`dvc checkout models/champion` failed: .*cache"):
         pin.restore()
     assert version_of(paths.CHAMPION) == pinned
@@ -256,13 +255,13 @@ def test_the_champion_is_what_is_pinned_whatever_lies_in_the_folder(repository: 
 
 
 def dvc_hash() -> str:
-    return PIN.read_text().split("md5: ")[1].split(".dir")[0]
+    return paths.CHAMPION_PIN.read_text().split("md5: ")[1].split(".dir")[0]
 
 
 def test_an_altered_champion_is_refused_not_thrown_away(repository: Path, bundle: Bundle, pins: list[str]) -> None:
     propose(bundle)
     promotion.promote(METRICS)
-    PIN.write_text(json.dumps({"outs": [{"md5": "0.dir"}]}))
+    paths.CHAMPION_PIN.write_text(json.dumps({"outs": [{"md5": "0.dir"}]}))
     (paths.CHAMPION / "scoring.json").write_text("{}")
     with pytest.raises(ModelError, match=r"scoring\.json was altered"):
         pin.restore()

@@ -97,7 +97,7 @@ def rollback(name: str | None, *, reason: str) -> int:
     entry = promotion.rollback(name, reason=reason)
     print(f"Rolled back to {entry['version']} (it replaces {entry['replaces']}); the next run will not undo it.")
     aliases_follow()
-    print(f"Keep it: git add {pin.PIN} {paths.LEDGER} && git commit -m 'Roll back to {entry['version']}'")
+    print(f"Keep it: git add {paths.CHAMPION_PIN} {paths.LEDGER} && git commit -m 'Roll back to {entry['version']}'")
     return 0
 
 
@@ -108,7 +108,7 @@ def verify(*, mend: bool) -> int:
         print(f"{'mended' if mend else 'disagrees'}: {line}")
     if not found:
         champion = versions.roles().champion
-        print(f"all agrees with {pin.PIN}: champion {champion}" if champion else "nothing was ever promoted")
+        print(f"all agrees with {paths.CHAMPION_PIN}: champion {champion}" if champion else "nothing was ever promoted")
     elif not mend:
         print("`churn-drift models verify` mends it")
     return 2 if found and not mend else 0

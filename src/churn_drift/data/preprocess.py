@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from churn_drift import schema
-from churn_drift.errors import DataError
+from churn_drift.errors import CellError, DataError
 from churn_drift.schema import Column
 
 _LARGEST_ID = 2**53 - 1
@@ -73,7 +73,7 @@ def check_columns(names: Sequence[str] | pd.Index, *, source: str) -> None:
 
 
 def typed_cells(cells: pd.Series, column: Column, *, source: str, zero_is_missing: bool) -> pd.Series:
-    """One column's text, typed; the index is the rows' own. Raises DataError naming row, column and value."""
+    """One column's text, typed; the index is the rows' own. Raises CellError naming row, column and value."""
     present = ~cells.isin(column.missing)
     if column.kind == "category":
         return cells.where(present)
@@ -107,7 +107,8 @@ def _refuse(cells: pd.Series, bad: pd.Series, column: Column, fault: str, *, sou
         place = int(np.flatnonzero(bad.to_numpy())[0])
         others = f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
         remedy = "mend the cell" if column.kind == "id" else "mend the cell or leave it empty"
-        raise DataError(f"{source}: row {place + 2}: {column.name}: {cells.iloc[place]!r} {fault}{others}; {remedy}")
+        told = f"{cells.iloc[place]!r} {fault}{others}; {remedy}"
+        raise CellError(source, row=place, column=column.name, fault=told)
 
 
 def _refuse_conflicts(unique: pd.DataFrame, cells: pd.DataFrame, *, source: str) -> None:

@@ -69,7 +69,10 @@ class Scores:
 
 
 class Scorer:
-    """A bundle made ready to score, once: what a server or a timeline keeps. Holds no other state."""
+    """A bundle made ready to score, once: what a server or a timeline keeps. Holds no other state.
+
+    booster  its trees
+    """
 
     def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
         if bundle.features != FEATURES:
@@ -78,22 +81,22 @@ class Scorer:
                 f"({_difference(bundle.features)}); use the release that made it, or `dvc repro` for a new one"
             )
         self.bundle = bundle
-        self._booster = Booster.of_bytes(bundle.model, bundle.levels, threads=threads)
-        if (self._booster.model.feature_types or []) != feature_types(bundle.levels):
+        self.booster = Booster.of_bytes(bundle.model, bundle.levels, threads=threads)
+        if (self.booster.model.feature_types or []) != feature_types(bundle.levels):
             raise ModelError(
                 "the trees and the category levels of this model do not belong together; `dvc repro` makes a new one"
             )
 
     def __call__(self, columns: Columns) -> Scores:
         """Scores of a batch."""
-        margin = self._booster.margins(columns)
+        margin = self.booster.margins(columns)
         probability = calibrated(margin, self.bundle.calibration)
         return Scores(
             margin=margin,
             raw=expit(margin),
             probability=probability,
             decision=probability >= self.bundle.threshold,
-            unseen=self._booster.unseen(columns),
+            unseen=self.booster.unseen(columns),
         )
 
 
@@ -117,11 +120,15 @@ def columns_of_records(records: Sequence[Mapping[str, float | str | None]]) -> d
     return {column.name: _column(column, [record.get(column.name) for record in records]) for column in schema.RECORD}
 
 
-def check_golden(bundle: Bundle) -> None:
-    """Score the made-up records of the bundle again. Raises ModelError where one comes out otherwise."""
+def check_golden(bundle: Bundle, scorer: Scorer | None = None) -> None:
+    """Score the made-up records of the bundle again. Raises ModelError where one comes out otherwise.
+
+    scorer  of this bundle, where there is one already
+    """
     if not bundle.golden:
         raise ModelError("the model carries no golden records; `dvc repro` makes one that does")
-    found = score(bundle, columns_of_records([golden.record for golden in bundle.golden])).probability
+    scorer = scorer or Scorer(bundle)
+    found = scorer(columns_of_records([golden.record for golden in bundle.golden])).probability
     for place, golden in enumerate(bundle.golden):
         if abs(found[place] - golden.probability) > 1.5 * 10**-DECIMALS:
             raise ModelError(

@@ -20,7 +20,7 @@ from churn_drift import schema
 from churn_drift.columns import Numbers
 from churn_drift.data import arrow, frames
 from churn_drift.data.preprocess import typed_cells
-from churn_drift.errors import DataError
+from churn_drift.errors import CellError
 from churn_drift.serving.contract import Fault
 from churn_drift.serving.model import ServedModel
 from churn_drift.serving.problems import Problem, invalid, problem
@@ -38,7 +38,6 @@ _LONGEST_CELL = 200
 _LONGEST_HEADER = 10_000
 _END_OF_ROW = re.compile(rb"\r\n|\n|\r")
 _REMEDY = "send columns of the schema in /openapi.json, each once"
-_FAULT = re.compile(r"body: row (?P<row>\d+): (?P<column>\w+): (?P<fault>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -119,18 +118,10 @@ def _typed(cells: pd.DataFrame, faults: dict[str, Fault], *, first: int, zero_is
         column = schema.BY_NAME[name]
         try:
             typed[name] = typed_cells(cells[name], column, source="body", zero_is_missing=zero_is_missing)
-        except DataError as error:
-            faults.setdefault(name, _fault(str(error), name, first=first))
+        except CellError as error:
+            row = first + error.row
+            faults.setdefault(name, Fault(f"/{row}/{name}", f"row {row + 2}: {error.fault}"))
     return typed
-
-
-def _fault(told: str, name: str, *, first: int) -> Fault:
-    """`typed_cells` counts rows as an editor does, from the start of what it was given."""
-    found = _FAULT.fullmatch(told)
-    if found is None:
-        return Fault(f"/{name}", told)
-    row = int(found["row"]) - 2 + first
-    return Fault(f"/{row}/{name}", f"row {row + 2}: {found['fault']}")
 
 
 def _whole(typed: dict[str, pd.Series], rows: int) -> pd.DataFrame:

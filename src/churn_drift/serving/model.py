@@ -10,7 +10,7 @@ import xgboost
 from churn_drift.columns import Columns
 from churn_drift.errors import ModelError
 from churn_drift.model.bundle import Bundle, load, version_of
-from churn_drift.model.inference import Booster, Scorer, Scores, calibrated, check_golden, columns_of_records
+from churn_drift.model.inference import Scorer, Scores, calibrated, check_golden, columns_of_records
 from churn_drift.serving.forest import PROBES, Forest
 from churn_drift.serving.reasons import Contribution, Explainer, Record
 from churn_drift.serving.row import RowEncoder
@@ -46,13 +46,13 @@ class ServedModel:
 
     def __init__(self, bundle: Bundle, *, version: str) -> None:
         """Raises ModelError where a golden record does not come out again."""
-        check_golden(bundle)
+        self._scorer = Scorer(bundle)
+        check_golden(bundle, self._scorer)
         self.bundle = bundle
         self.version = version
         self.threshold = bundle.threshold
         self.zero_is_missing = bundle.zero_is_missing
-        booster = Booster.of_bytes(bundle.model, bundle.levels).model
-        self._scorer = Scorer(bundle)
+        booster = self._scorer.booster.model
         self._explain = Explainer(booster, bundle.levels)
         self.bias = self._explain.bias
         self._encoder = RowEncoder(bundle.levels)

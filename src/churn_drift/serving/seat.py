@@ -11,7 +11,7 @@ from churn_drift.serving.model import ServedModel
 from churn_drift.tracking import dvc, pin, versions
 
 Mark = tuple[tuple[str, int, int, int], ...]
-"""Name, inode, time of change and size of every file that makes the champion: another mark, perhaps another model."""
+"""Name, inode, time of change and size of every file that makes a model: another mark, perhaps another model."""
 
 
 @dataclass
@@ -32,11 +32,11 @@ def champion() -> ServedModel:
     Raises ModelError naming the command that mends it.
     """
     model = ServedModel.of_folder(paths.CHAMPION)
-    if pin.PIN.exists() and Path(".dvc").exists():
+    if paths.CHAMPION_PIN.exists() and Path(".dvc").exists():
         pinned = dvc.is_pinned(paths.CHAMPION)
         if not pinned or version_of(paths.CHAMPION) != model.version:  # the files that were loaded are those hashed
             raise ModelError(
-                f"{paths.CHAMPION}: holds version {model.version}, which is not what {pin.PIN} pins; "
+                f"{paths.CHAMPION}: holds version {model.version}, which is not what {paths.CHAMPION_PIN} pins; "
                 "`churn-drift models verify` mends it"
             )
     return model
@@ -49,7 +49,7 @@ def settled_champion(*, patience: float) -> ServedModel:
         try:
             return champion()
         except (ModelError, PipelineError, OSError):
-            if not (pin.PIN.exists() and paths.CHAMPION.exists()) or time.monotonic() > end:
+            if not (paths.CHAMPION_PIN.exists() and paths.CHAMPION.exists()) or time.monotonic() > end:
                 raise
             time.sleep(0.2)
 
@@ -73,7 +73,12 @@ def as_of(revision: str) -> ServedModel:
 
 def mark() -> Mark:
     """Of the champion that lies there and its pin; empty where there is none."""
-    return tuple(_stat(path) for path in (*_listed(paths.CHAMPION), pin.PIN) if path.exists())
+    return mark_of(paths.CHAMPION) + ((_stat(paths.CHAMPION_PIN),) if paths.CHAMPION_PIN.exists() else ())
+
+
+def mark_of(folder: Path) -> Mark:
+    """Of the model that lies in a folder."""
+    return tuple(_stat(path) for path in _listed(folder))
 
 
 def _listed(folder: Path) -> list[Path]:

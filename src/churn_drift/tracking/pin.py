@@ -10,9 +10,7 @@ from pathlib import Path
 from churn_drift import paths
 from churn_drift.errors import ModelError, PipelineError
 from churn_drift.model.bundle import Bundle, load, save, version_of
-from churn_drift.tracking import dvc, versions
-
-PIN = versions.PIN
+from churn_drift.tracking import dvc
 
 
 @contextmanager
@@ -36,7 +34,7 @@ def install(bundle: Bundle) -> str:
 
 def pinned() -> str:
     """DVC's hash of the directory that is pinned."""
-    return dvc.pinned_hash(PIN.read_bytes(), source=PIN)
+    return dvc.pinned_hash(paths.CHAMPION_PIN.read_bytes(), source=paths.CHAMPION_PIN)
 
 
 def restore() -> str | None:
@@ -46,7 +44,7 @@ def restore() -> str | None:
     has moved, a promotion that was cut off). Raises ModelError where the folder was altered: that is for a person to
     look at, or where a missing one is in no cache; PipelineError where the cache lacks another, which then stays.
     """
-    if not PIN.exists():
+    if not paths.CHAMPION_PIN.exists():
         return None
     with alone():
         if not paths.CHAMPION.exists():

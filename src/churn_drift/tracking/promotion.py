@@ -58,7 +58,7 @@ def missing_line() -> dict[str, Any] | None:
 
     A promotion that was cut off before its line, or a pin that was moved by hand or by git, has none.
     """
-    if not pin.PIN.exists() or not paths.CHAMPION.exists() or not dvc.is_pinned(paths.CHAMPION):
+    if not paths.CHAMPION_PIN.exists() or not paths.CHAMPION.exists() or not dvc.is_pinned(paths.CHAMPION):
         return None
     past, version = ledger.entries(paths.LEDGER), version_of(paths.CHAMPION)
     if past and past[-1]["version"] == version:

@@ -15,9 +15,10 @@ def verify(*, mend: bool) -> list[str]:
 
 
 def _folder(*, mend: bool) -> list[str]:
-    if not pin.PIN.exists():
+    if not paths.CHAMPION_PIN.exists():
         if ledger.entries(paths.LEDGER):
-            raise PipelineError(f"{pin.PIN}: not there, though the ledger names a champion; `git checkout {pin.PIN}`")
+            name = paths.CHAMPION_PIN
+            raise PipelineError(f"{name}: not there, though the ledger names a champion; `git checkout {name}`")
         return []
     if paths.CHAMPION.exists() and dvc.is_pinned(paths.CHAMPION):
         return []

@@ -15,8 +15,6 @@ from churn_drift.errors import ModelError, PipelineError, VersionError
 from churn_drift.model.bundle import version_of
 from churn_drift.tracking import dvc, git, ledger
 
-PIN = paths.CHAMPION.with_suffix(".dvc")
-
 SHORTEST = 4
 """Digits of a version that name it, where no other begins with them."""
 
@@ -85,16 +83,16 @@ def as_of(revision: str) -> Mapping[str, Any] | None:
     The ledger of then, else of now, tells the rest. Raises VersionError where neither does.
     """
     commit = git.commit_of(revision)
-    pinned = git.read(commit, PIN)
+    pinned = git.read(commit, paths.CHAMPION_PIN)
     if pinned is None:
         return None
-    hashed = dvc.pinned_hash(pinned, source=PIN)
+    hashed = dvc.pinned_hash(pinned, source=paths.CHAMPION_PIN)
     then = ledger.parse(git.read(commit, paths.LEDGER) or b"", source=paths.LEDGER)
     for entry in [*reversed(then), *reversed(ledger.entries(paths.LEDGER))]:
         if entry.get("pin") == hashed:
             return dict(entry)
     raise VersionError(
-        f"{revision}: {PIN} pins {hashed} there, and no line of the ledger has it; "
+        f"{revision}: {paths.CHAMPION_PIN} pins {hashed} there, and no line of the ledger has it; "
         f"`dvc get . {paths.CHAMPION} --rev {revision}` brings the model"
     )
 
