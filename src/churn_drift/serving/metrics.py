@@ -50,6 +50,15 @@ class Metrics:
             registry=own,
             multiprocess_mode="livemax",
         )
+        self._shadowed = Counter(
+            "churn_drift_shadow_predictions",
+            "Customers that the challenger scored beside the champion, by whether it decides alike",
+            ("version", "alike"),
+            registry=own,
+        )
+        self._logged = Counter(
+            "churn_drift_log_rows", "Predictions for the inference log, by what became of them", ("fate",), registry=own
+        )
         self._versions: set[str] = set()
 
     def request(self, *, route: str, method: str, status: int, seconds: float) -> None:
@@ -71,6 +80,18 @@ class Metrics:
         for column, count in unseen.items():
             if count:
                 self._unseen.labels(column).inc(count)
+
+    def shadowed(self, version: str, alike: int, otherwise: int) -> None:
+        """The challenger decided as the champion for so many customers, and otherwise for so many."""
+        for alike_or_not, count in (("yes", alike), ("no", otherwise)):
+            if count:
+                self._shadowed.labels(version, alike_or_not).inc(count)
+
+    def logged(self, fates: Mapping[str, int]) -> None:
+        """So many predictions more were written or dropped."""
+        for fate, count in fates.items():
+            if count:
+                self._logged.labels(fate).inc(count)
 
     def seated(self, seat: Seat) -> None:
         """What this process serves, and whether it refuses what it should serve."""
