@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,12 +14,43 @@ from hypothesis import settings
 from churn_drift.data import simulator
 from churn_drift.data.preprocess import preprocess
 from tests.end_to_end.repository import Finished, Repository, copy_of, finish
+from tests.once import once
 
 settings.register_profile("same_everywhere", deadline=None, derandomize=True)
 settings.load_profile("same_everywhere")
 
+# Containers often set it: then every process of the tests compiles its libraries anew, half of all that the tests cost.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+LONGEST = (
+    "tests/end_to_end/test_models.py",
+    "tests/remote/test_remote_fails.py",
+    "tests/publishing/test_publish_command.py",
+    "tests/reading/test_experiments.py",
+    "tests/remote/test_s3.py",
+    "tests/serving/test_server.py",
+    "tests/tracking/test_rollback.py",
+    "tests/end_to_end/test_production.py",
+    "tests/end_to_end/test_first_run.py",
+    "tests/publishing/test_server.py",
+    "tests/serving/test_reload.py",
+    "tests/end_to_end/test_what_runs_again.py",
+    "tests/end_to_end/test_own_data.py",
+    "tests/reading/test_plots_page.py",
+    "tests/reading/test_workflow.py",
+    "tests/remote/test_doctor.py",
+)
+"""Files of more than about 15 s: they start first, so that none is still running when the other workers have done."""
+
 ROWS = 2400
 Records = Callable[..., pd.DataFrame]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first."""
+    place = {file: number for number, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(LONGEST)))
 
 
 @pytest.fixture(scope="session")
@@ -59,9 +91,9 @@ def scratch(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """A small repository whose pipeline has run once and is committed; made once for all of pytest's workers."""
-    own = tmp_path_factory.getbasetemp()
-    return finish((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "finished")
+    """A small repository whose pipeline has run once and is committed."""
+    folder = once(tmp_path_factory, "finished", finish)
+    return Finished(Repository(folder / "repository"), (folder / "said.txt").read_text())
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def python(code: str, folder: Any, **env: str) -> subprocess.CompletedProcess[st
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=folder,
-        env={**clean, "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **env},
+        env={**clean, "HOME": str(folder), **env},
         capture_output=True,
         text=True,
         check=False,

@@ -1,6 +1,5 @@
 """The repository as a user has it after `python run_pipeline.py`, small: made once, copied where a test writes."""
 
-import fcntl
 import json
 import os
 import re
@@ -52,7 +51,6 @@ class Repository:
             **inherited,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(self.root / "src"),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "DVC_SITE_CACHE_DIR": str(self.root.parent / "site"),
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_AUTHOR_NAME": "A User",
@@ -74,8 +72,8 @@ class Repository:
 
     @property
     def changes(self) -> list[str]:
-        """What git says has changed."""
-        return self.run("git", "status", "--short").splitlines()
+        """What git says has changed; nothing is locked, for others may copy the repository meanwhile."""
+        return self.run("git", "--no-optional-locks", "status", "--short").splitlines()
 
     def read(self, path: str) -> Any:
         text = (self.root / path).read_text()
@@ -144,20 +142,13 @@ class Finished:
     said: str
 
 
-def finish(folder: Path) -> Finished:
-    """Run the pipeline in a new checkout there, and commit; what another process has finished is taken as it is."""
-    folder.mkdir(parents=True, exist_ok=True)
-    said = folder / "said.txt"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        repository = Repository(folder / "repository")
-        if not said.exists():
-            shutil.rmtree(repository.root, ignore_errors=True)
-            repository.root.mkdir()
-            text = checkout(repository.root).pipeline()
-            repository.commit("Run the pipeline")
-            said.write_text(text)
-    return Finished(repository, said.read_text())
+def finish(folder: Path) -> None:
+    """Run the pipeline in a new checkout there, and commit."""
+    root = folder / "repository"
+    root.mkdir()
+    said = checkout(root).pipeline()
+    Repository(root).commit("Run the pipeline")
+    (folder / "said.txt").write_text(said)
 
 
 def copy_of(repository: Repository, folder: Path) -> Repository:

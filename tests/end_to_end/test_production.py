@@ -130,8 +130,9 @@ def decided(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def snapshot(repository: Repository) -> dict[str, bytes]:
-    """Every file of a checkout outside of git's, DVC's and the fits' own folders."""
+    """Every file of a checkout outside of git's, DVC's, the fits' and Python's own folders."""
     files = (file for file in repository.root.rglob("*") if file.is_file() and not file.is_symlink())
     kept = {str(file.relative_to(repository.root)): file for file in files}
     own = (".git/", ".dvc/tmp/", ".dvc/cache/", ".cache/")
-    return {name: file.read_bytes() for name, file in kept.items() if not name.startswith(own)}
+    mine = (name for name in kept if not name.startswith(own) and "/__pycache__/" not in name)
+    return {name: kept[name].read_bytes() for name in mine}

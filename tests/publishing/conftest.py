@@ -2,6 +2,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from churn_drift.model.bundle import Bundle
 from churn_drift.model.train import fit, pack
 from churn_drift.publishing import store
 from tests.model.test_train import SETTINGS, customers
+from tests.once import once
 from tests.publishing import pipeline
 
 
@@ -25,9 +27,7 @@ def bundle() -> Bundle:
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle, repository: Path) -> Path:
     """A small finished repository; nobody changes it."""
-    root = tmp_path_factory.mktemp("made") / "repository"
-    pipeline.make(root, bundle, params=repository / "params.yaml")
-    return root
+    return once(tmp_path_factory, "published", partial(pipeline.make, bundle=bundle, params=repository / "params.yaml"))
 
 
 @pytest.fixture
@@ -51,11 +51,14 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite store with MLflow's tables and no experiment of ours: making the tables takes seconds."""
     for name, value in store.SETTINGS.items():  # MLflow reads them when it is imported
         os.environ.setdefault(name, value)
+    return once(tmp_path_factory, "store", make_tables) / "mlflow.db"
+
+
+def make_tables(folder: Path) -> None:
+    """MLflow's, in a new database there."""
     from mlflow import MlflowClient
 
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").search_experiments()
-    return file
+    MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
 
 
 @pytest.fixture
