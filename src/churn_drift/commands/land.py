@@ -1,11 +1,17 @@
-"""`churn-drift land`: a validated batch, or labels, into data/landed."""
+"""`churn-drift land`: a validated batch, labels, or what the server has logged, into data/landed."""
 
+import os
 from collections.abc import Collection
+from datetime import UTC, datetime, time
 from pathlib import Path
+
+import pandas as pd
 
 from churn_drift import paths, schema
 from churn_drift.data import io
-from churn_drift.data.landing import land_batch, land_labels
+from churn_drift.data.landing import Landed, batch_files, land_batch, land_labels
+from churn_drift.data.preprocess import typed_cells
+from churn_drift.errors import DataError
 from churn_drift.tracking import dvc
 
 
@@ -14,13 +20,56 @@ def land(path: str) -> int:
     raw = io.read_raw(path)
     labels = set(raw.columns) == {schema.ID, schema.LABEL}
     landed = land_labels(raw, source=path) if labels else land_batch(raw, source=path, history=_history())
+    _keep(landed, "labels" if labels else "customers")
+    return 0
+
+
+def land_log(where: str | None, *, since: str | None, until: str | None) -> int:
+    """Land the customers of the inference log who have not arrived yet, each as scored last.
+
+    where  a folder or s3://bucket/prefix; None: what SERVE_LOG says
+    """
+    from churn_drift.capture import place, store
+    from churn_drift.capture.next_batch import next_batch
+
+    source = where or place.place_of(os.environ)
+    if not place.is_remote(source):
+        _check_folder(source)
+    parts = store.parts(source, since=_moment(since, time.min), until=_moment(until, time.max))
+    history = _history()
+    batch = next_batch(parts, known={c for known in (*history.values(), _landed()) for c in known}, source=source)
+    left_out = {
+        "scored without CustomerID": batch.anonymous,
+        "scored again later": batch.repeated,
+        "of customers who have arrived before": batch.known,
+        "with a text that no CSV can hold": batch.odd,
+    }
+    told = [f"{rows:,} {why}" for why, rows in left_out.items() if rows]
+    print(f"{source}: {batch.scored:,} rows" + (f"; left out: {', '.join(told)}" if told else ""))
+    if batch.cells.empty:
+        print("no new customers in it; nothing to do")
+        return 0
+    _keep(land_batch(batch.cells, source=source, history=history), "customers")
+    return 0
+
+
+def _check_folder(folder: str) -> None:
+    try:
+        next(Path(folder).iterdir(), None)
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(
+            f"{folder}: no inference log here; `python serve-model.py` writes one where SERVE_LOG says"
+        ) from None
+    except PermissionError:
+        raise DataError(f"{folder}: the log is for its owner only; land it as the user who serves") from None
+
+
+def _keep(landed: Landed, what: str) -> None:
     _pin(landed.path.parent)
-    what = "labels" if labels else "customers"
     if landed.new:
         print(f"landed {landed.rows:,} {what} in {landed.path}; `churn-drift run` takes them in")
     else:
         print(f"these {landed.rows:,} {what} have landed before, in {landed.path}; nothing to do")
-    return 0
 
 
 def _pin(folder: Path) -> None:
@@ -34,3 +83,26 @@ def _history() -> dict[str, Collection[int]]:
     if not paths.PROCESSED.exists():
         return {}
     return {str(paths.PROCESSED): set(io.read_frame(paths.PROCESSED)[schema.ID])}
+
+
+def _landed() -> set[int]:
+    """The customers of every landed batch."""
+    return {customer for path in batch_files() for customer in _customers(io.read_raw(path), path)}
+
+
+def _customers(raw: pd.DataFrame, path: Path) -> list[int]:
+    cells, column = raw[schema.ID], schema.BY_NAME[schema.ID]
+    return typed_cells(cells, column, source=str(path), zero_is_missing=False).tolist()
+
+
+def _moment(when: str | None, of_day: time) -> datetime | None:
+    """A day, which means its start or its end, or a moment; UTC unless it names a zone."""
+    if when is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(when)
+    except ValueError as error:
+        raise DataError(f"{when}: no date ({error}); give one such as 2026-11-23 or 2026-11-23T18:00") from None
+    if len(when) == len("2026-11-23"):
+        moment = datetime.combine(moment, of_day)
+    return moment.replace(tzinfo=moment.tzinfo or UTC)

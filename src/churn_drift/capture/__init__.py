@@ -1,0 +1,1 @@
+"""The inference log: what was answered, kept as the next batch of customers."""
