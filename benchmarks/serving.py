@@ -1,31 +1,31 @@
-"""Speed of the server on this machine, as ratios measured in one run: trust the ratios.
+"""Speed and size of the server on this machine, as ratios measured in one run: trust the ratios.
 
     python benchmarks/serving.py [--seconds 8] [--clients 4]
 
 One customer a request against an empty Flask JSON echo, both on the same gunicorn with the same workers and threads,
-in turn; and a list of 1,000 customers against as many single calls. The model is models/champion, unless
---model names another folder.
+in turn; a list of 1,000 customers against as many single calls; a CSV of 100,000 against its parser and its model
+alone; memory, and the time from the start to the first answer. The model is models/champion, unless --model names
+another folder. `benchmarks/peers.py` compares with other servers.
 """
 
 import argparse
 import contextlib
-import http.client
+import io
 import json
 import os
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-ROUNDS = 3
+import pandas as pd
+import psutil
+from load import ROOT, ROUNDS, Ask, Load, Running, forget_peak, load, middle, peak, pss, running
+
 MANY = 1_000
+BATCH = 100_000
 ECHO = """
 import os
 from flask import Flask, jsonify, request
@@ -39,8 +39,8 @@ def predict():
 
 class Server(BaseApplication):
     def load_config(self):
-        options = dict(bind="127.0.0.1:0", worker_class="gthread", workers=2, threads=4, keepalive=75, preload_app=True)
-        for name, value in (options | dict(control_socket_disable=True)).items():
+        options = dict(bind="127.0.0.1:" + os.environ["PORT"], worker_class="gthread", workers=2, threads=4)
+        for name, value in (options | dict(keepalive=75, preload_app=True, control_socket_disable=True)).items():
             self.cfg.set(name, value)
 
     def load(self):
@@ -48,24 +48,11 @@ class Server(BaseApplication):
 
 Server().run()
 """
-
-
-@dataclass(frozen=True)
-class Load:
-    """What a number of clients saw: every request's seconds, sorted, and how long all of it took."""
-
-    taken: Sequence[float]
-    wall: float
-
-    def rate(self) -> float:
-        return len(self.taken) / self.wall
-
-    def quantile(self, share: float) -> float:
-        return self.taken[int(share * (len(self.taken) - 1))]
+OURS = {"WEB_CONCURRENCY": "2", "SERVE_THREADS": "4", "PYTHONPATH": str(ROOT / "src")}
 
 
 def main() -> None:
-    """Print rates, latencies and the ratios, each ratio beside its limit."""
+    """Print rates, latencies, sizes and the ratios, each ratio beside its limit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=8, help="of load on each server, in three rounds")
     parser.add_argument("--clients", type=int, default=4, help="that ask at a time")
@@ -73,32 +60,100 @@ def main() -> None:
     chosen = parser.parse_args()
     if not chosen.model.is_dir():
         sys.exit(f"{chosen.model}: no such model; `churn-drift run` makes one, or name another by --model")
+    os.environ["OMP_NUM_THREADS"] = "1"  # as the server's workers have it
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start (above 0.5: others run beside us)")
-    with tempfile.TemporaryDirectory(prefix="churn-drift-") as folder, contextlib.ExitStack() as servers:
-        shutil.copytree(chosen.model, Path(folder) / "models/champion")
-        echo = servers.enter_context(running(["-c", ECHO], Path(folder)))
-        served = servers.enter_context(running([str(ROOT / "serve-model.py"), "--port", "0"], Path(folder)))
-        compare(echo, served, seconds=chosen.seconds / ROUNDS, clients=chosen.clients)
+    one = Ask("/predict", json.dumps(customer()).encode())
+    with tempfile.TemporaryDirectory(prefix="churn-drift-") as scratch, contextlib.ExitStack() as servers:
+        folder = Path(scratch)
+        shutil.copytree(chosen.model, folder / "models/champion")
+        echo = servers.enter_context(running([sys.executable, "-c", ECHO], folder, one))
+        served = servers.enter_context(running([sys.executable, str(ROOT / "serve-model.py")], folder, one, OURS))
+        compare(echo, served, one, seconds=chosen.seconds / ROUNDS, clients=chosen.clients)
+        lists(served, one, seconds=chosen.seconds / ROUNDS)
+        sizes(echo, served)
+        batch(served, chosen.model)
 
 
-def compare(echo: int, served: int, *, seconds: float, clients: int) -> None:
-    """The two servers in turn, then one list against single calls."""
-    one = json.dumps(customer()).encode()
-    for port in (echo, served):
+def compare(echo: Running, served: Running, one: Ask, *, seconds: float, clients: int) -> None:
+    """The two servers in turn."""
+    ports = (echo.port, served.port)
+    for port in ports:
         load(port, one, seconds=1, clients=clients)
     for asking in (1, clients):
-        rounds = [[load(port, one, seconds=seconds, clients=asking) for port in (echo, served)] for _ in range(ROUNDS)]
+        rounds = [[load(port, one, seconds=seconds, clients=asking) for port in ports] for _ in range(ROUNDS)]
         print(f"\n{asking} client{'s' * (asking > 1)}, one customer{'':12}{'a second':>9}{'p50, ms':>9}{'p99, ms':>9}")
         for name, loads in zip(("echo", "predict"), zip(*rounds, strict=True), strict=True):
             best = sorted(loads, key=Load.rate)[ROUNDS // 2]
             print(f"  {name:<30}{best.rate():9.0f}{best.quantile(0.5) * 1000:9.2f}{best.quantile(0.99) * 1000:9.2f}")
-        ratios = [served.quantile(0.5) / echo.quantile(0.5) for echo, served in rounds]
-        row("p50 predict : echo", sorted(ratios)[ROUNDS // 2], limit=1.5)
-    many = json.dumps([customer()] * MANY).encode()
-    single = load(served, one, seconds=seconds, clients=1).quantile(0.5) * MANY
-    listed = load(served, many, seconds=seconds, clients=1).quantile(0.5)
+        row("p50 predict : echo", middle([b.quantile(0.5) / a.quantile(0.5) for a, b in rounds]), limit=1.5)
+
+
+def lists(served: Running, one: Ask, *, seconds: float) -> None:
+    """One list against single calls."""
+    many = Ask("/predict", json.dumps([customer()] * MANY).encode())
+    single = load(served.port, one, seconds=seconds, clients=1).quantile(0.5) * MANY
+    listed = load(served.port, many, seconds=seconds, clients=1).quantile(0.5)
     print(f"\n{MANY:,} customers, one client: {listed * 1000:.0f} ms as a list, {single * 1000:.0f} ms one by one")
-    row("list : single calls", listed / single, limit=0.2)
+    row("list : single calls", listed / single, limit=0.05)
+
+
+def sizes(echo: Running, served: Running) -> None:
+    """Time to the first answer, and memory after the load."""
+    print(f"\n{'':32}{'start, s':>9}{'a worker':>9}{'in all':>9}   MiB (PSS: shared pages counted once)")
+    for name, one in (("echo", echo), ("predict", served)):
+        tree = [pss(process) for process in one.tree()]
+        print(f"  {name:<30}{one.seconds:9.1f}{middle(tree[1:]):9.0f}{sum(tree):9.0f}")
+
+
+def batch(served: Running, folder: Path) -> None:
+    """A CSV over HTTP, against its parser and its model alone, whole columns at once, and what a worker grows by."""
+    import pyarrow
+    from pyarrow import csv
+
+    from churn_drift import schema
+    from churn_drift.data.frames import columns_of
+    from churn_drift.data.preprocess import typed_cells
+    from churn_drift.data.simulator import load_statistics, simulate
+    from churn_drift.model.bundle import load as load_bundle
+    from churn_drift.model.inference import Scorer
+
+    content = simulate(load_statistics(), rows=BATCH, seed=1).to_csv(index=False, na_rep="NA").encode()
+    bundle = load_bundle(folder)
+    scorer, as_text = Scorer(bundle), dict.fromkeys(schema.NAMES, pyarrow.string())
+
+    def parse() -> pd.DataFrame:
+        options = csv.ReadOptions(use_threads=False), None, csv.ConvertOptions(column_types=as_text)
+        cells = csv.read_csv(io.BytesIO(content), *options).to_pandas()
+        strict = {"source": "benchmark", "zero_is_missing": bundle.zero_is_missing}
+        return pd.DataFrame({c.name: typed_cells(cells[c.name], c, **strict) for c in schema.RECORD})
+
+    columns = columns_of(parse())
+    parsing, scoring = fastest(parse), fastest(lambda: scorer(columns))
+    workers = served.tree()[1:]
+    before = {worker: resident(worker) for worker in workers}
+    for worker in workers:
+        forget_peak(worker)
+    sent = Ask("/predict/batch", content, "text/csv")
+    taken = middle([load(served.port, sent, seconds=0.1, clients=1).quantile(0.5) for _ in range(ROUNDS)])
+    grown = max(peak(worker) - before[worker] for worker in workers)
+    print(f"\nCSV of {BATCH:,} customers, {len(content) / 2**20:.0f} MiB: {taken:.2f} s over HTTP")
+    print(f"  alone: its parser (text, then types) {parsing:.2f} s, the model {scoring:.2f} s")
+    row("HTTP : parser + model", taken / (parsing + scoring), limit=2)
+    row("a worker grows by, MiB", grown, limit=300)
+
+
+def resident(process: psutil.Process) -> float:
+    return float(process.memory_info().rss / 2**20)
+
+
+def fastest(call: Callable[[], object]) -> float:
+    """Seconds of a call, the fastest of three."""
+    taken = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - start)
+    return min(taken)
 
 
 def row(name: str, ratio: float, *, limit: float) -> None:
@@ -111,56 +166,6 @@ def customer() -> dict[str, object]:
     from churn_drift import schema
 
     return {c.name: (c.levels or ("NYCBRO917",))[0] if c.kind == "category" else 1.0 for c in schema.RECORD}
-
-
-def load(port: int, content: bytes, *, seconds: float, clients: int) -> Load:
-    """Ask from several threads, each on a connection that it keeps, for some seconds."""
-    taken: list[float] = []
-    start = time.perf_counter()
-    threads = [threading.Thread(target=ask, args=(port, content, start + seconds, taken)) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return Load(sorted(taken), time.perf_counter() - start)
-
-
-def ask(port: int, content: bytes, end: float, taken: list[float]) -> None:
-    """One client. Anything but a 200 ends the benchmark."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    while (begin := time.perf_counter()) < end:
-        connection.request("POST", "/predict", body=content, headers={"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        said = answer.read()
-        if answer.status != 200:
-            raise SystemExit(f"{answer.status} {said!r}")
-        taken.append(time.perf_counter() - begin)
-    connection.close()
-
-
-@contextlib.contextmanager
-def running(arguments: Sequence[str], folder: Path) -> Iterator[int]:
-    """The port of a server that stops with the block."""
-    environment = {**os.environ, "WEB_CONCURRENCY": "2", "SERVE_THREADS": "4", "PYTHONPATH": str(ROOT / "src")}
-    with subprocess.Popen(
-        [sys.executable, *arguments], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            yield port_of(process)
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def port_of(process: subprocess.Popen[str]) -> int:
-    """From what gunicorn says at its start; what it says later is read and forgotten."""
-    said = []
-    for line in process.stderr or ():
-        said.append(line)
-        if found := re.search(r"Listening at: http://[\d.]+:(\d+)", line):
-            threading.Thread(target=list, args=(process.stderr,), daemon=True).start()
-            return int(found[1])
-    sys.exit("".join(said))
 
 
 if __name__ == "__main__":
