@@ -8,8 +8,8 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .DEFAULT_GOAL := help
 .PHONY: help run serve test test-deps lint format ui s3 doctor bench studies lock clean
 
-# What the tests need from Debian: a browser and a database server.
-DEBIAN := chromium postgresql
+# What the tests need from Debian: a browser, a database server, and what judges the unit of deploy/.
+DEBIAN := chromium postgresql systemd
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,7 +48,9 @@ bench: $(VENV)/ready  ## speed of everything that should be fast, as ratios
 	python benchmarks/versions.py
 	python benchmarks/publish.py
 	python benchmarks/row.py
+	python benchmarks/capture.py
 	python benchmarks/serving.py
+	python benchmarks/peers.py
 	python benchmarks/transfer.py
 
 studies: $(VENV)/ready  ## every policy on one history, and on it shuffled (DATA=path of a Cell2Cell CSV; long)
@@ -61,8 +63,10 @@ test-deps:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
 	else echo "the tests need Debian's $$missing: sudo apt-get install --no-install-recommends $$missing"; fi
 
-lock: $(VENV)/ready  ## compile requirements.txt from pyproject.toml
+lock: $(VENV)/ready  ## compile requirements.txt from pyproject.toml, and what of it the server's image needs
 	uv pip compile --quiet --python-version 3.11 --all-extras --no-header pyproject.toml --output-file requirements.txt
+	uv pip compile --quiet --python-version 3.11 --no-annotate --no-header --constraint requirements.txt deploy/requirements.in \
+		--output-file deploy/requirements.txt
 	printf '%s\n' '-e .' >> requirements.txt
 
 clean:  ## remove the environment and the remembered fits; DVC's cache stays
@@ -72,5 +76,5 @@ clean:  ## remove the environment and the remembered fits; DVC's cache stays
 $(VENV)/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet "$$(grep '^uv==' requirements.txt)"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --requirement requirements.txt
 	touch $@

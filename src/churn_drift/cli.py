@@ -22,7 +22,10 @@ never champion is promoted to models/champion, with a line in
 models/ledger.jsonl."""
 
 LAND = """The same content twice is once. `churn-drift run` takes in what has landed;
-labels that landed count from the batch after the one they belong to."""
+labels that landed count from the batch after the one they belong to.
+--from-log lands the customers that the server has scored and that have not
+arrived yet, each as scored last; without a PLACE, where SERVE_LOG says, or
+data/inference. A day means its start for --since, its end for --until, UTC."""
 
 REMOTE = """Without a name, the one of the mode: s3 where USE_AWS is true, else local.
 The choice is kept in .dvc/config.local; `dvc push` and `dvc pull` follow it.
@@ -43,6 +46,9 @@ from models/, DVC's cache or its remote; the next run does not undo it."""
 VERIFY = """models/champion.dvc and the ledger are the truth; the champion's folder, the
 ledger's last line and MLflow's aliases follow them."""
 
+KEYS = """The server asks for a key as soon as there is one: serve-keys.json, or the file
+that SERVE_KEYS names, keeps their hashes. Running servers follow it."""
+
 STEP = """The timeline is folded over one batch more, in a scratch folder: what the
 pipeline would see and decide if the batch landed now."""
 
@@ -52,7 +58,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     parsed = parser(prog).parse_args(arguments)
     try:
-        os.chdir(_root())
+        os.chdir(_root(needed=parsed.command != "keys"))  # a server's image has keys and no repository
         read_env()
         return _COMMANDS[parsed.command](parsed)
     except KeyboardInterrupt:
@@ -85,7 +91,13 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     run.add_argument("--no-publish", action="store_true", help="do not put the run into MLflow")
     run.add_argument("--no-promote", action="store_true", help="leave models/champion as it is")
     land = add("land", "validate a batch of customers, or labels, and land it", LAND)
-    land.add_argument("file", type=_path, metavar="FILE", help="CSV of raw records, or of CustomerID,Churn")
+    what = land.add_mutually_exclusive_group(required=True)
+    what.add_argument("file", type=_path, nargs="?", metavar="FILE", help="CSV of raw records, or of CustomerID,Churn")
+    what.add_argument(
+        "--from-log", type=_path, nargs="?", const=True, metavar="PLACE", help="the inference log: a folder, s3:// URL"
+    )
+    land.add_argument("--since", metavar="TIME", help="with --from-log: such as 2026-11-23 or 2026-11-23T18:00")
+    land.add_argument("--until", metavar="TIME", help="with --from-log: the same, included")
     step = add("step", "show what would be decided about a batch, without landing it", STEP)
     step.add_argument(
         "--batch", type=_path, required=True, metavar="FILE", help="CSV of raw records; labels are not needed"
@@ -97,6 +109,7 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     publish.add_argument(
         "--exp", nargs="*", metavar="NAME", help="experiments of `dvc exp run`; all of them where none is named"
     )
+    _keys(add("keys", "make, list and revoke keys of the server", KEYS))
     _models(add("models", "list, show, compare, verify and roll back versions", MODELS))
     return top
 
@@ -123,15 +136,32 @@ def _models(models: argparse.ArgumentParser) -> None:
     verify.add_argument("--check", action="store_true", help="mend nothing; exit with 2 where something disagrees")
 
 
+def _keys(keys: argparse.ArgumentParser) -> None:
+    actions = keys.add_subparsers(dest="action", required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="make a key and show it once")
+    add.add_argument("name", metavar="NAME", help="whom it is for; stands in the key and in the server's log")
+    add.add_argument(
+        "--scope",
+        action="append",
+        choices=("predict", "admin"),
+        default=[],
+        help="what it opens: predictions (the default), or metrics; may be given twice",
+    )
+    actions.add_parser("list", help="every key, its scopes, when it was made and revoked")
+    actions.add_parser("revoke", help="end a key for good").add_argument("name", metavar="NAME")
+
+
 def _path(text: str) -> str:
     """As the user meant it, before this process moves to the repository's root."""
     return text if "://" in text else str(Path(text).resolve())
 
 
-def _root() -> Path:
+def _root(*, needed: bool) -> Path:
     for folder in (Path.cwd(), *Path.cwd().parents):
         if (folder / "dvc.yaml").exists() and (folder / "params.yaml").exists():
             return folder
+    if not needed:
+        return Path.cwd()
     raise ConfigError(f"{Path.cwd()}: no dvc.yaml and params.yaml here or above; run this inside the repository")
 
 
@@ -147,8 +177,12 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _land(parsed: argparse.Namespace) -> int:
-    from churn_drift.commands.land import land
+    from churn_drift.commands.land import land, land_log
 
+    if parsed.from_log is not None:
+        return land_log(None if parsed.from_log is True else parsed.from_log, since=parsed.since, until=parsed.until)
+    if parsed.since or parsed.until:
+        raise ConfigError("--since and --until choose rows of the log; give --from-log with them, or leave them out")
     return land(parsed.file)
 
 
@@ -194,6 +228,18 @@ def _models_action(parsed: argparse.Namespace) -> int:
             return models.verify(mend=not parsed.check)
 
 
+def _keys_action(parsed: argparse.Namespace) -> int:
+    from churn_drift.commands import keys
+
+    match parsed.action:
+        case "add":
+            return keys.add(parsed.name, scopes=parsed.scope)
+        case "list":
+            return keys.show_all()
+        case _:
+            return keys.revoke(parsed.name)
+
+
 _COMMANDS = {
     "run": _run,
     "land": _land,
@@ -202,6 +248,7 @@ _COMMANDS = {
     "doctor": _doctor,
     "publish": _publish,
     "models": _models_action,
+    "keys": _keys_action,
 }
 
 if __name__ == "__main__":

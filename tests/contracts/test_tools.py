@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.conftest import LONGEST
 from tests.contracts.reach import ROOT
 
 
@@ -73,6 +74,8 @@ def test_the_data_and_the_environment_are_kept_out_of_git():
         ".env",
         "mlruns/x",
         "mlflow.db",
+        "data/inference/x",
+        "serve-keys.json",
     ]
     done = subprocess.run(
         ["git", "check-ignore", "--no-index", *private], cwd=ROOT, capture_output=True, text=True, check=False
@@ -103,3 +106,7 @@ def test_every_file_a_make_target_runs_exists():
     used = re.findall(r"\b(?:python3?) ((?:\w+/)*\w+\.py)", (ROOT / "Makefile").read_text())
     assert "run_pipeline.py" in used
     assert [file for file in used if not (ROOT / file).exists()] == []
+
+
+def test_every_file_of_tests_that_starts_first_exists():
+    assert [file for file in LONGEST if not (ROOT / file).is_file()] == []

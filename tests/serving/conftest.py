@@ -17,9 +17,11 @@ from flask.testing import FlaskClient
 
 from churn_drift import paths
 from churn_drift.config import Train
+from churn_drift.drift import fit_bins, profile, to_json
 from churn_drift.model.bundle import Bundle, save
 from churn_drift.model.train import fit, pack
 from churn_drift.serving.app import create_app
+from churn_drift.serving.gate import Gate
 from churn_drift.serving.metrics import Metrics
 from churn_drift.serving.model import ServedModel
 from churn_drift.serving.seat import Seat
@@ -29,11 +31,16 @@ from tests.model.test_train import SETTINGS, customers
 SMALL = Settings(max_body=20_000, max_records=20, max_explained=3, max_batch=200_000, max_rows=300)
 """Limits that a test reaches quickly."""
 
+OPEN = Gate(SMALL, keyed=False)
+
 
 def fitted(seed: int, settings: Train = SETTINGS) -> Bundle:
     columns, labels = customers(120, seed=seed)
     facts = {"parent": None, "reason": f"seed {seed}", "batches": ["b0"], "rows": 120, "data": "d", "params": "p"}
-    return pack(fit(columns, labels, settings=settings), columns, profile={}, facts=facts, zero_is_missing=True)
+    found = fit(columns, labels, settings=settings)
+    bins = fit_bins(columns, batch_rows=60, scores=found.out_of_fold)
+    reference = to_json(profile(bins, columns, scores=found.out_of_fold, labels=labels))
+    return pack(found, columns, profile=reference, facts=facts, zero_is_missing=True)
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +68,8 @@ def seat(served: ServedModel) -> Seat:
 
 @pytest.fixture
 def client(seat: Seat) -> FlaskClient:
-    return create_app(seat, settings=SMALL, metrics=Metrics()).test_client()
+    """Of a server that asks for no key."""
+    return create_app(seat, settings=SMALL, metrics=Metrics(), gate=OPEN).test_client()
 
 
 @dataclass
@@ -110,9 +118,10 @@ def serve() -> Iterator[Callable[..., Server]]:
         yield start
 
 
-def command(*options: str, **environment: str) -> subprocess.Popen[str]:
+def command(*options: str, folder: Path | None = None, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "serve-model.py", "--port", "0", *options],
+        cwd=folder,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -9,7 +9,7 @@ from churn_drift.serving.app import create_app
 from churn_drift.serving.metrics import Metrics
 from churn_drift.serving.model import ServedModel
 from churn_drift.serving.seat import Seat
-from tests.serving.conftest import SMALL
+from tests.serving.conftest import OPEN, SMALL
 
 CRAFTS = {"MonthsInService": 3, "MonthlyMinutes": 200, "Occupation": "Crafts"}
 STUDENT = {"MonthsInService": 30, "MonthlyMinutes": 200, "Occupation": "Student"}
@@ -80,7 +80,7 @@ def test_health_and_ready_are_well_with_a_model(client: FlaskClient, served: Ser
 
 
 def test_without_a_model_the_server_is_alive_but_not_ready() -> None:
-    client = create_app(Seat(), settings=SMALL, metrics=Metrics()).test_client()
+    client = create_app(Seat(), settings=SMALL, metrics=Metrics(), gate=OPEN).test_client()
     assert client.get("/health").status_code == 200
     for answer in (client.get("/ready"), client.get("/ping"), client.post("/predict", json=CRAFTS)):
         assert answer.status_code == 503

@@ -42,6 +42,26 @@ def test_a_setting_that_is_out_of_range_is_refused_by_name(name: str, said: str)
         from_environment({name: said})
 
 
+@pytest.mark.parametrize("name", ["SERVE_AUTH", "SERVE_LOG_FORMAT", "SERVE_ACCESS_LOG"])
+def test_a_setting_that_is_no_known_word_is_refused_by_name(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: 'none' is none of "):
+        from_environment({name: "none"})
+
+
+def test_every_setting_is_explained_in_the_example_file(repository: Path) -> None:
+    told = (repository / ".env.example").read_text()
+    asked: list[str] = []
+
+    class Asked(dict[str, str]):
+        def get(self, name: str, default: str = "") -> str:  # type: ignore[override]
+            asked.append(name)
+            return default
+
+    from_environment(Asked())
+    assert [name for name in asked if f"#{name}=" not in told] == []
+    assert [name for name in asked if name not in parser("x").epilog] == []  # type: ignore[operator]
+
+
 def test_an_altered_model_is_refused_with_the_command_that_mends_it(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,6 +81,23 @@ def test_model_and_as_of_exclude_each_other(capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit) as ended:
         main(["--model", "abcd", "--as-of", "HEAD"])
     assert ended.value.code == 2
+
+
+def test_it_finds_the_repository_from_a_folder_below_and_by_where_it_lies_itself(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, below = tmp_path / "home", tmp_path / "home/src/deep"
+    below.mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("dvc.yaml", "params.yaml"):
+        (home / name).touch()
+    (home / ".env").write_text("PORT=found\n")
+    shutil.copy(repository / "serve-model.py", home)
+    monkeypatch.delenv("PORT", raising=False)
+    for folder in (below, tmp_path / "elsewhere"):
+        command = [sys.executable, str(home / "serve-model.py")]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert "error: PORT: 'found' is no whole number" in done.stderr
 
 
 def test_an_older_version_and_that_of_a_revision_are_served_on_purpose_and_kept(
@@ -116,11 +153,12 @@ def test_workers_that_die_are_replaced_and_what_they_counted_is_kept(place: Path
     server = serve()
     ask(server)
     version = version_of(paths.CHAMPION)
+    serving = f'churn_drift_model_workers{{version="{version}"}}'
+    assert until(lambda: f"{serving} 2.0" in get(server, "/metrics"), seconds=20)  # one that boots hears no signal
     before = set(workers(server))
     for worker in before:
         os.kill(worker, signal.SIGTERM)
     assert until(lambda: len(set(workers(server)) - before) == 2, seconds=20)
-    serving = f'churn_drift_model_workers{{version="{version}"}}'
     assert until(lambda: f"{serving} 2.0" in get(server, "/metrics"), seconds=20)
     assert not until(lambda: f"{serving} 2.0" not in get(server, "/metrics"), seconds=1.5)
     assert 'churn_drift_requests_total{method="POST",route="/predict",status="200"} 1.0' in get(server, "/metrics")

@@ -1,5 +1,6 @@
 """The HTTP side: parse, type, score, answer. Every path and every error is a method or a few lines."""
 
+import logging
 import re
 import secrets
 import time
@@ -11,8 +12,11 @@ from flask import Flask, Request, Response, g, redirect, render_template, reques
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as Answer
 
-from churn_drift.serving import batch, body, openapi, problems
+from churn_drift.serving import batch, body, logs, openapi, problems
 from churn_drift.serving.contract import Fault, Typed, typed
+from churn_drift.serving.gate import Gate
+from churn_drift.serving.headers import SECURITY
+from churn_drift.serving.inference_log import InferenceLog
 from churn_drift.serving.metrics import MEDIA_TYPE as METRICS_TYPE
 from churn_drift.serving.metrics import Metrics
 from churn_drift.serving.model import ServedModel
@@ -20,31 +24,33 @@ from churn_drift.serving.problems import Problem, invalid, problem
 from churn_drift.serving.seat import Seat
 from churn_drift.serving.settings import Settings
 
+log = logging.getLogger(__name__)
+
 JSON = "application/json"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-}
+_HIDDEN = "the champion that lies there is refused; ask with a key, or see the server's log"
 
 
-def create_app(seat: Seat, *, settings: Settings, metrics: Metrics) -> Flask:
-    """The application that answers by the model in the seat; whoever changes the seat is somebody else.
+def create_app(
+    seat: Seat, *, settings: Settings, metrics: Metrics, gate: Gate, kept: InferenceLog | None = None
+) -> Flask:
+    """The application that answers by the model in the seat, to those whom the gate lets in.
+
+    kept  where what is answered goes; None: nowhere
+
+    Whoever changes the seat is somebody else.
 
     Opens nothing and starts nothing.
     """
     app = Flask(__name__, static_folder=None)
-    api = _Api(seat, settings, metrics)
+    api = _Api(seat, settings, metrics, gate, kept)
     for path, view in api.gets().items():
         app.add_url_rule(path, view.__name__, view, methods=["GET"])
     app.add_url_rule("/", "home", lambda: redirect("/docs"), methods=["GET"])
     app.add_url_rule("/ping", "ping", api.ready, methods=["GET"])
     for path, view in (("/predict", api.predict), ("/predict/batch", api.batch), ("/invocations", api.invocations)):
         app.add_url_rule(path, view.__name__, view, methods=["POST"])
-    app.before_request(_begin)
+    app.before_request(api.begin)
     app.after_request(api.finish)
     app.register_error_handler(Problem, _refused)
     app.register_error_handler(HTTPException, _http)
@@ -55,21 +61,30 @@ def create_app(seat: Seat, *, settings: Settings, metrics: Metrics) -> Flask:
 class _Api:
     """The paths."""
 
-    def __init__(self, seat: Seat, settings: Settings, metrics: Metrics) -> None:
-        self._seat, self._settings, self._metrics = seat, settings, metrics
-        self._document = openapi.document(settings)
+    def __init__(self, seat: Seat, settings: Settings, metrics: Metrics, gate: Gate, kept: InferenceLog | None) -> None:
+        self._seat, self._settings, self._metrics, self._gate, self._kept = seat, settings, metrics, gate, kept
+        self._document = openapi.document(settings, needs=gate.needs)
         self._openapi = orjson.dumps(self._document, option=orjson.OPT_INDENT_2)
 
     def gets(self) -> dict[str, Callable[[], Response | str]]:
         """The paths that only tell something."""
         return {
             "/model": self.model,
+            "/drift": self.drift,
             "/health": self.health,
             "/ready": self.ready,
             "/metrics": self.metrics,
             "/openapi.json": self.openapi,
             "/docs": self.docs,
         }
+
+    def begin(self) -> None:
+        """Name the request, and let it in or not, before anything of its body is read."""
+        g.start, g.key, g.noted = time.perf_counter(), None, {}
+        asked = request.headers.get("X-Request-Id", "")
+        g.request_id = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
+        if request.url_rule:
+            g.key = self._gate.enter(request.url_rule.rule, told=_authorization(), host=_host())
 
     def predict(self) -> Response:
         """One customer or a list of them, as JSON; with explanations where they are asked for."""
@@ -81,8 +96,12 @@ class _Api:
         given = body.json_of(request, limit=self._settings.max_body)
         model = self._serving()
         records = self._records(given, model, explained=explained)
+        g.noted.update(rows=len(records), version=model.version)
         answers = model.score(records)
         self._metrics.answers(model.version, answers)
+        if self._kept:
+            raw = given if isinstance(given, list) else [given]
+            self._kept.records(g.request_id, time.time(), model=model, given=raw, records=records, answers=answers)
         predictions = [{"probability": a.probability, "decision": a.decision, "unseen": a.unseen} for a in answers]
         if explained:
             for record, prediction in zip(records, predictions, strict=True):
@@ -105,8 +124,11 @@ class _Api:
         model = self._serving()
         with body.spooled(request, limit=self._settings.max_batch) as stream:
             answers = batch.score(stream, kind=kind, model=model, most=self._settings.max_rows)
+        g.noted.update(rows=len(answers.decision), version=model.version)
         churn = int(answers.decision.sum())
         self._metrics.scored(model.version, churn=churn, stay=len(answers.decision) - churn, unseen=answers.unseen)
+        if self._kept:
+            self._kept.batch(g.request_id, time.time(), model=model, answers=answers)
         return Response(
             batch.to_bytes(answers, kind=kind), content_type=kind, headers={"X-Model-Version": model.version}
         )
@@ -118,15 +140,23 @@ class _Api:
     def model(self) -> Response:
         """What serves, and where it came from."""
         model = self._serving()
+        challenger = self._kept.shadow.challenger if self._kept else None
         return _json(
             {
                 "version": model.version,
+                "challenger": challenger.version if challenger else None,
                 "threshold": model.threshold,
                 "zero_is_missing": model.zero_is_missing,
                 "evaluator": model.evaluator,
                 "facts": model.bundle.facts,
             }
         )
+
+    def drift(self) -> Response:
+        """How those who were scored in the last hours differ from those that the model was fitted on."""
+        if self._kept is None:
+            raise problem("not-kept", "SERVE_LOG is off, so nothing is counted")
+        return _json(self._kept.live(self._serving(), hours=_hours(request)).to_dict())
 
     def health(self) -> Response:
         """Alive."""
@@ -135,7 +165,9 @@ class _Api:
     def ready(self) -> Response:
         """A model is loaded. An alarm does not make it 503: the model before goes on serving."""
         state = {"status": "ready", "version": self._serving().version}
-        return _json(state if self._seat.alarm is None else {**state, "alarm": self._seat.alarm})
+        if self._seat.alarm is None:
+            return _json(state)
+        return _json({**state, "alarm": self._seat.alarm if self._gate.knows(_authorization()) else _HIDDEN})
 
     def metrics(self) -> Response:
         """Counts of every worker."""
@@ -148,20 +180,24 @@ class _Api:
     def docs(self) -> str:
         """The contract, for people; needs no network."""
         return render_template(
-            "docs.html", document=self._document, kinds=problems.KINDS.values(), example=_indented(openapi.EXAMPLE)
+            "docs.html",
+            document=self._document,
+            kinds=problems.KINDS.values(),
+            example=_indented(openapi.EXAMPLE),
+            keyed=self._gate.keyed,
+            rate=self._settings.rate,
         )
 
     def finish(self, response: Answer) -> Answer:
-        """Headers that every answer bears, and its count."""
-        if response.status_code >= 400:
-            body.drain(request)
-        response.headers["X-Request-Id"] = g.request_id
-        for name, value in _HEADERS.items():
-            response.headers[name] = value
-        route = request.url_rule.rule if request.url_rule else "none"
-        self._metrics.request(
-            route=route, method=_method(request), status=response.status_code, seconds=time.perf_counter() - g.start
-        )
+        """Headers that every answer bears, its count, and its line in the log."""
+        response.headers.extend(SECURITY, **{"X-Request-Id": g.request_id})
+        seconds = time.perf_counter() - g.start
+        route, method = request.url_rule.rule if request.url_rule else "none", _method(request)
+        self._metrics.request(route=route, method=method, status=response.status_code, seconds=seconds)
+        if self._settings.access_log:
+            told = {"request_id": g.request_id, "key": g.key, "method": method, "route": route}
+            told |= {"status": response.status_code, "ms": round(seconds * 1000, 3), **g.noted}
+            logs.tell(log, "request", told)
         return response
 
     def _serving(self) -> ServedModel:
@@ -193,10 +229,15 @@ class _Api:
             raise invalid([Fault("", "an empty list; send at least one customer")])
 
 
-def _begin() -> None:
-    g.start = time.perf_counter()
-    asked = request.headers.get("X-Request-Id", "")
-    g.request_id = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
+def _authorization() -> str:
+    told: str = request.environ.get("HTTP_AUTHORIZATION", "")
+    return told
+
+
+def _host() -> str:
+    """The name by which the server was asked, without the port."""
+    host: str = request.environ.get("HTTP_HOST") or request.environ["SERVER_NAME"]
+    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
 
 
 def _flag(request: Request, name: str) -> bool:
@@ -204,6 +245,13 @@ def _flag(request: Request, name: str) -> bool:
     if said not in openapi.YES_NO:
         raise problem("bad-parameter", f"{name} is {said[:60]!r}; give one of {', '.join(openapi.YES_NO)}")
     return said in ("1", "true")
+
+
+def _hours(request: Request) -> int:
+    said = request.args.get("hours", str(openapi.HOURS))
+    if not (said.isascii() and said.isdigit() and 1 <= int(said[:9]) <= openapi.MOST_HOURS):
+        raise problem("bad-parameter", f"hours is {said[:60]!r}; give a whole number from 1 to {openapi.MOST_HOURS}")
+    return int(said)
 
 
 def _method(request: Request) -> str:
@@ -231,7 +279,5 @@ def _http(error: HTTPException) -> Response:
 
 def _failed(error: Exception) -> Response:
     """A fault of ours: the log has the trace, the caller has the request id."""
-    from flask import current_app
-
-    current_app.logger.error("request %s failed", g.request_id, exc_info=error)
+    log.error("request %s failed", g.request_id, exc_info=error)
     return _refused(problem("failed", "the server failed; its log has the reason under this request id"))

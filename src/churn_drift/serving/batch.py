@@ -18,7 +18,7 @@ from pyarrow import csv as csv_format
 
 from churn_drift import schema
 from churn_drift.columns import Numbers
-from churn_drift.data import arrow, frames
+from churn_drift.data import arrow
 from churn_drift.data.preprocess import typed_cells
 from churn_drift.errors import CellError
 from churn_drift.serving.contract import Fault
@@ -46,12 +46,14 @@ class Answers:
 
     customers  CustomerID; None where the batch has no such column
     unseen     category column to rows whose value the model never saw
+    records    the typed customers, a column each of schema.RECORD
     """
 
     customers: npt.NDArray[np.int64] | None
     probability: Numbers
     decision: npt.NDArray[np.bool_]
     unseen: Counter[str]
+    records: pyarrow.Table
 
 
 def score(stream: IO[bytes], *, kind: str, model: ServedModel, most: int) -> Answers:
@@ -64,14 +66,15 @@ def score(stream: IO[bytes], *, kind: str, model: ServedModel, most: int) -> Ans
     every wrong column.
     """
     parts = _csv_parts(stream) if kind == CSV else _parquet_parts(stream, most=most)
-    scored, faults, rows = [], dict[str, Fault](), 0
+    scored, tables, faults, rows = [], [], dict[str, Fault](), 0
     for cells in parts:
         typed = _typed(cells, faults, first=rows, zero_is_missing=model.zero_is_missing)
         rows += len(cells)
         if rows > most:
             raise _too_many(most)
         if not faults:
-            scored.append((typed.get(schema.ID), model.score_columns(frames.columns_of(_whole(typed, len(cells))))))
+            tables.append(_whole(typed, len(cells)))
+            scored.append((typed.get(schema.ID), model.score_columns(arrow.columns_of(tables[-1]))))
     if faults:
         raise invalid([faults[name] for name in schema.NAMES if name in faults])
     if not rows:
@@ -82,6 +85,7 @@ def score(stream: IO[bytes], *, kind: str, model: ServedModel, most: int) -> Ans
         probability=np.concatenate([scores.probability for _, scores in scored]),
         decision=np.concatenate([scores.decision for _, scores in scored]),
         unseen=sum((Counter(scores.unseen) for _, scores in scored), Counter[str]()),
+        records=pyarrow.concat_tables(tables),
     )
 
 
@@ -124,12 +128,14 @@ def _typed(cells: pd.DataFrame, faults: dict[str, Fault], *, first: int, zero_is
     return typed
 
 
-def _whole(typed: dict[str, pd.Series], rows: int) -> pd.DataFrame:
+def _whole(typed: dict[str, pd.Series], rows: int) -> pyarrow.Table:
     """The record's columns; one that the batch does not have is missing in every row."""
-    kinds = {"category": "str", "number": "float64"}
-    return pd.DataFrame(
+    kinds = {"category": pyarrow.string(), "number": pyarrow.float64()}
+    return pyarrow.table(
         {
-            column.name: typed.get(column.name, pd.Series([None] * rows, dtype=kinds[column.kind]))
+            column.name: pyarrow.array(typed[column.name], kinds[column.kind], from_pandas=True)
+            if column.name in typed
+            else pyarrow.nulls(rows, kinds[column.kind])
             for column in schema.RECORD
         }
     )

@@ -13,7 +13,6 @@ from churn_drift.serving.problems import Problem, problem
 from churn_drift.serving.settings import MEBIBYTE
 
 _PIECE = 64 * 1024
-_DRAINED = 32 * MEBIBYTE
 _GZIP = b"\x1f\x8b"
 
 
@@ -36,14 +35,6 @@ def spooled(request: Request, *, limit: int) -> IO[bytes]:
         return _filled(_unpacked(stored, limit=limit))
 
 
-def drain(request: Request) -> None:
-    """Read what a refused request still sends, up to a limit: who is cut off while sending never sees the answer."""
-    if request.environ.get("wsgi.input_terminated"):
-        source, left = request.environ["wsgi.input"], _DRAINED
-        while left > 0 and (piece := source.read(_PIECE)):
-            left -= len(piece)
-
-
 def _pieces(request: Request, *, limit: int) -> Iterator[bytes]:
     """The body, unpacked. Werkzeug's own limit is not used: it ends a chunked body there as if it were whole."""
     encoding = (request.content_encoding or "identity").lower()
@@ -60,13 +51,25 @@ def _pieces(request: Request, *, limit: int) -> Iterator[bytes]:
 def _bounded(source: IO[bytes] | gzip.GzipFile, *, limit: int, told: int | None = None) -> Iterator[bytes]:
     """told: bytes that must come, where that is known."""
     size = 0
-    while piece := source.read(_PIECE):
+    while piece := _read(source):
         size += len(piece)
         if size > limit:
             raise _too_large(limit)
         yield piece
     if told is not None and size < told:
         raise problem("malformed", f"the body broke off after {size:,} of {told:,} bytes")
+
+
+def _read(source: IO[bytes] | gzip.GzipFile) -> bytes:
+    """What came next. gunicorn's readers tell a body that broke off, or was badly cut into chunks, by an OSError."""
+    try:
+        return source.read(_PIECE)
+    except TimeoutError:
+        raise problem("too-slow", "the body did not arrive in the time that this server waits for one") from None
+    except gzip.BadGzipFile:
+        raise
+    except OSError:
+        raise problem("malformed", "the body broke off before its end") from None
 
 
 def _unpacked(packed: IO[bytes], *, limit: int) -> Iterator[bytes]:

@@ -50,7 +50,7 @@ class Live:
 
 
 class Counts:
-    """What one worker has scored, hour by hour. Used by one thread.
+    """What one worker has scored, hour by hour. One thread adds and writes; any may tell who serves.
 
     folder  of all workers
     worker  a name that no other has

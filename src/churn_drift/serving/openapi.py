@@ -1,11 +1,12 @@
 """What the server's paths take and answer, as an OpenAPI 3.1 document made from schema.py and the settings."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from importlib import metadata
 from typing import Any
 
 from churn_drift import schema
-from churn_drift.serving import batch, contract, problems
+from churn_drift.serving import batch, contract, live, problems
 from churn_drift.serving.problems import KINDS
 from churn_drift.serving.settings import MEBIBYTE, Settings
 
@@ -20,10 +21,27 @@ EXAMPLE: Mapping[str, Any] = {
     "HandsetPrice": None,
 }
 YES_NO = ("0", "1", "false", "true")
+HOURS, MOST_HOURS = 24, live.KEPT // timedelta(hours=1)
+_KEY = "key"
+_HEADERS = {
+    401: {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "RFC 6750: what was wrong with the key"}},
+    429: {"Retry-After": {"schema": {"type": "integer", "minimum": 1}, "description": "seconds to wait"}},
+}
+_HOW = "`churn-drift keys add NAME` makes a key; a path names the scopes of which one opens it"
 
 
-def document(settings: Settings) -> dict[str, Any]:
-    """The whole of it; a server's clients and its tests are generated from this."""
+def document(settings: Settings, *, needs: Callable[[str], Sequence[str]]) -> dict[str, Any]:
+    """The whole of it; a server's clients and its tests are generated from this.
+
+    needs  the scopes of which one opens a path, none where no key is asked for
+    """
+    paths = {
+        "/predict": {"post": _predict(settings)},
+        "/predict/batch": {"post": _batch(settings)},
+        "/invocations": {"post": _invocations(settings)},
+        **{path: {"get": operation} for path, operation in _states().items()},
+    }
+    keyed = {path: {m: _keyed(o, needs(path)) for m, o in methods.items()} for path, methods in paths.items()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -31,13 +49,22 @@ def document(settings: Settings) -> dict[str, Any]:
             "version": metadata.version("churn-drift"),
             "description": "Churn probability and decision of customers, by the champion model.",
         },
-        "paths": {
-            "/predict": {"post": _predict(settings)},
-            "/predict/batch": {"post": _batch(settings)},
-            "/invocations": {"post": _invocations(settings)},
-            **{path: {"get": operation} for path, operation in _states().items()},
+        "paths": keyed,
+        "components": {
+            "schemas": _schemas(settings),
+            "securitySchemes": {_KEY: {"type": "http", "scheme": "bearer", "description": _HOW}},
         },
-        "components": {"schemas": _schemas(settings)},
+    }
+
+
+def _keyed(operation: dict[str, Any], needed: Sequence[str]) -> dict[str, Any]:
+    """The operation, with what it answers to those without a fitting key."""
+    if not needed:
+        return operation
+    responses = operation["responses"] | _refusals(401, 403, 429, 503)
+    return operation | {
+        "security": [{_KEY: [scope]} for scope in needed],
+        "responses": dict(sorted(responses.items())),
     }
 
 
@@ -51,7 +78,7 @@ def _predict(settings: Settings) -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"application/json": _customers()}},
         "responses": {
             "200": _answer("Predictions, in the order of the request", "Predictions"),
-            **_refusals(400, 413, 415, 422, 503),
+            **_refusals(400, 408, 413, 415, 422, 503),
         },
     }
 
@@ -69,7 +96,7 @@ def _batch(settings: Settings) -> dict[str, Any]:
                 "headers": {"X-Model-Version": {"schema": {"type": "string"}}},
                 "content": _files(answer=True),
             },
-            **_refusals(400, 413, 415, 422, 503),
+            **_refusals(400, 408, 413, 415, 422, 503),
         },
     }
 
@@ -99,6 +126,12 @@ def _states() -> dict[str, dict[str, Any]]:
             "The model that serves, and where it came from",
             {"200": _answer("The model", "Model"), **_refusals(503)},
         ),
+        "/drift": _get(
+            "drift",
+            "The customers of the last hours against those that the model was fitted on; one look, by one model",
+            {"200": _answer("Drift of the live window", "Drift"), **_refusals(400, 404, 503)},
+        )
+        | {"parameters": [_WINDOW]},
         "/health": _get("health", "Alive", {"200": _answer("The process answers", "State")}),
         "/ready": _get("ready", "A model is loaded; an alarm says why a newer one is refused", ready),
         "/ping": _get("ping", "SageMaker's path: as /ready", ready),
@@ -112,6 +145,12 @@ def _get(name: str, summary: str, responses: dict[str, Any]) -> dict[str, Any]:
     return {"operationId": name, "summary": summary, "responses": responses}
 
 
+_WINDOW = {
+    "name": "hours",
+    "in": "query",
+    "description": "hours of the window (UTC), the present one included",
+    "schema": {"type": "integer", "minimum": 1, "maximum": MOST_HOURS, "default": HOURS},
+}
 _EXPLAIN = {
     "name": "explain",
     "in": "query",
@@ -134,9 +173,16 @@ def _answer(description: str, name: str) -> dict[str, Any]:
 
 
 def _refusals(*statuses: int) -> dict[str, Any]:
-    titles = {status: " or ".join(k.title for k in KINDS.values() if k.status == status) for status in statuses}
-    content = {problems.MEDIA_TYPE: {"schema": _ref("Problem")}}
-    return {str(status): {"description": title, "content": content} for status, title in titles.items()}
+    return {str(status): _refusal(status) for status in statuses}
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    first, *others = (kind.title for kind in KINDS.values() if kind.status == status)
+    refusal = {
+        "description": " or ".join([first, *(f"{other[0].lower()}{other[1:]}" for other in others)]),
+        "content": {problems.MEDIA_TYPE: {"schema": _ref("Problem")}},
+    }
+    return refusal | ({"headers": _HEADERS[status]} if status in _HEADERS else {})
 
 
 def _ref(name: str) -> dict[str, str]:
@@ -186,12 +232,31 @@ def _schemas(settings: Settings) -> dict[str, Any]:
         "Model": _object(
             {
                 "version": text,
+                "challenger": {"type": ["string", "null"], "description": "scores a share beside it, unanswered"},
                 "threshold": probability,
                 "zero_is_missing": {"type": "boolean"},
                 "evaluator": text,
                 "facts": {"type": "object", "description": "parent, reason, training batches, rows, data, settings"},
             }
         ),
+        "Drift": {
+            "type": "object",
+            "properties": {
+                "model_version": text,
+                "window": _object(
+                    {
+                        "hours": {"type": "integer"},
+                        "first": {"type": ["string", "null"]},
+                        "last": {"type": ["string", "null"]},
+                    }
+                ),
+                "verdict": {"enum": ["drifted", "stable", "insufficient"]},
+                "reason": text,
+                "rows_batch": {"type": "integer", "description": "customers scored in the window"},
+                "features": {"type": "array", "items": {"type": "object"}},
+            },
+            "required": ["model_version", "window", "verdict", "reason", "rows_batch", "features"],
+        },
         "State": _object(
             {
                 "status": {"enum": ["alive", "ready"]},

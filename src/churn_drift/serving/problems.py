@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -32,12 +33,19 @@ KINDS = {
         Kind("malformed", 400, "The body cannot be read", "Send complete, well-formed JSON, CSV or Parquet."),
         Kind("bad-parameter", 400, "A query parameter is wrong", "Give it one of the values that its detail names."),
         Kind("bad-request", 400, "The request cannot be understood", "Look at this page for what is."),
+        Kind("no-key", 401, "A key is needed", "Send a living one: `Authorization: Bearer KEY`."),
+        Kind("forbidden", 403, "The key does not open this path", "Ask for one with the scope that its detail names."),
         Kind("not-found", 404, "There is no such path", "Look at this page for those that are."),
         Kind("wrong-method", 405, "The path does not know this method", "Use one of those in the header Allow."),
+        Kind("too-slow", 408, "The request took too long to arrive", "Send it faster, or in several parts."),
         Kind("too-large", 413, "The body is larger than this server takes", "Send it in several parts."),
         Kind("wrong-type", 415, "The body is of a type that this path does not take", "Set Content-Type."),
         Kind("invalid-record", 422, "Fields are not what a customer record holds", "Mend the fields in `errors`."),
+        Kind("too-often", 429, "The key asks too often", "Wait as many seconds as `Retry-After` says."),
+        Kind("header-too-large", 431, "The request's header is too large", "Send fewer or shorter header fields."),
         Kind("failed", 500, "The server failed", "Report the request id; the server's log has the rest."),
+        Kind("no-keys", 503, "The server cannot read its keys", "See the server's log."),
+        Kind("not-kept", 404, "What is answered is not kept", "Start the server with SERVE_LOG."),
         Kind("no-model", 503, "No model is loaded", "See the server's log; `/ready` tells when there is one."),
     )
 }
@@ -56,9 +64,11 @@ class Problem(Exception):  # noqa: N818  the word of RFC 9457
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def problem(name: str, detail: str, faults: Sequence[Fault] = ()) -> Problem:
+def problem(
+    name: str, detail: str, faults: Sequence[Fault] = (), *, headers: Mapping[str, str] = MappingProxyType({})
+) -> Problem:
     """The problem of a kind in KINDS."""
-    return Problem(KINDS[name], detail, faults)
+    return Problem(KINDS[name], detail, faults, headers)
 
 
 def invalid(faults: Sequence[Fault]) -> Problem:

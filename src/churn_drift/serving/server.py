@@ -1,32 +1,43 @@
 """`python serve-model.py`: one process tree of gunicorn's, its model loaded before the first worker is forked."""
 
 import argparse
-import logging
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from churn_drift import paths
+from churn_drift.capture.place import OFF
 from churn_drift.environment import read_env
 from churn_drift.errors import ChurnDriftError
-from churn_drift.serving import settings
+from churn_drift.serving import logs, settings
 from churn_drift.serving.settings import Settings
 
 if TYPE_CHECKING:
     from flask import Flask
 
+    from churn_drift.drift import Limits
+    from churn_drift.serving.inference_log import InferenceLog
     from churn_drift.serving.metrics import Metrics
     from churn_drift.serving.seat import Seat
 
 MORE = """Without --model and --as-of: models/champion, as its manifest and models/champion.dvc
 say. A promotion or a rollback is then taken in within seconds, without a restart.
 
+`churn-drift keys add NAME` makes the first key, and from then on every request but /health, /ready and the
+documentation needs one; without any, only this machine can ask. The file of the keys is looked at every second.
+
 environment: PORT, WEB_CONCURRENCY (processes), SERVE_HOST, SERVE_THREADS (of each process),
-SERVE_MAX_BODY_MB, SERVE_MAX_RECORDS, SERVE_MAX_BATCH_MB, SERVE_MAX_ROWS
+SERVE_MAX_BODY_MB, SERVE_MAX_RECORDS, SERVE_MAX_BATCH_MB, SERVE_MAX_ROWS, SERVE_AUTH (keys, sagemaker),
+SERVE_KEYS (file), SERVE_RATE (requests a second of each key), SERVE_READ_SECONDS (that a request may take
+to arrive), SERVE_ACCESS_LOG (on, off), SERVE_LOG_FORMAT (json, text), SERVE_LOG (inference log: a folder,
+s3://bucket/prefix, off), SERVE_LOG_FIELDS (all, none, names), SERVE_SHADOW_PERCENT (of the requests that
+models/candidate scores, too, where it is not the champion)
 
 exit codes: 0 stopped, 1 the port is taken or the server failed, 2 the model or a setting was refused"""
 
@@ -35,8 +46,10 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python serve-mo
     """Serve until a signal stops it; the exit code."""
     parsed = parser(prog).parse_args(arguments)
     try:
+        _go_home()
         read_env()
         chosen = _settings(parsed)
+        logs.start(style=chosen.log_format)
         # One row is scored in microseconds: OpenMP's threads would only spin, and do not survive a fork.
         os.environ["OMP_NUM_THREADS"] = "1"
         with _counts() as folder:
@@ -45,6 +58,19 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python serve-mo
     except (ChurnDriftError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ChurnDriftError) else 1
+
+
+def _go_home() -> None:
+    """To the champion: in the current folder, else in the repository around it, else beside the script that runs."""
+    here, beside = Path.cwd(), Path(sys.argv[0]).resolve().parent
+    if not paths.CHAMPION.exists():
+        around = (folder for folder in (here, *here.parents) if _is_repository(folder))
+        served = _is_repository(beside) or (beside / paths.CHAMPION).exists()
+        os.chdir(next(around, beside if served else here))
+
+
+def _is_repository(folder: Path) -> bool:
+    return (folder / "dvc.yaml").exists() and (folder / "params.yaml").exists()
 
 
 @contextmanager
@@ -83,9 +109,12 @@ def _settings(parsed: argparse.Namespace) -> Settings:
 def _serve(chosen: Settings, *, model: str | None, revision: str | None) -> int:
     from churn_drift.serving import seat as places
     from churn_drift.serving.app import create_app
+    from churn_drift.serving.gate import gate_of
+    from churn_drift.serving.inference_log import InferenceLog
     from churn_drift.serving.metrics import Metrics
     from churn_drift.serving.seat import Seat
 
+    gate = gate_of(chosen)
     if model is not None:
         served = places.named(model)
     elif revision is not None:
@@ -93,16 +122,21 @@ def _serve(chosen: Settings, *, model: str | None, revision: str | None) -> int:
     else:
         served = places.settled_champion(patience=chosen.patience)
     seat, metrics = Seat(served), Metrics()
-    app = create_app(seat, settings=chosen, metrics=metrics)
+    kept = None if chosen.log == OFF else InferenceLog(seat, settings=chosen, metrics=metrics, limits=_limits())
+    app = create_app(seat, settings=chosen, metrics=metrics, gate=gate, kept=kept)
     follows = model is None and revision is None
-    return _run(app, chosen, seat, metrics, follows=follows)
+    return _run(app, _Life(chosen, seat, metrics, kept, follows))
 
 
-def _log_with(log: logging.Logger) -> None:
-    """This package's lines beside gunicorn's own."""
-    ours = logging.getLogger("churn_drift")
-    ours.handlers, ours.propagate = log.handlers, False
-    ours.setLevel(logging.INFO)
+def _limits() -> "Limits":
+    """Of drift: those of params.yaml where the repository is there, else the same as they are by default."""
+    from churn_drift.drift import Limits
+
+    if not paths.PARAMS.exists():
+        return Limits()
+    from churn_drift.config import load_params
+
+    return Limits(**load_params(paths.PARAMS).drift_check.model_dump(exclude={"label_delay"}))
 
 
 def _end(server: Any, worker: Any) -> None:
@@ -112,27 +146,58 @@ def _end(server: Any, worker: Any) -> None:
     forget(worker.pid)
 
 
-def _run(app: "Flask", chosen: Settings, seat: "Seat", metrics: "Metrics", *, follows: bool) -> int:
+@dataclass(frozen=True)
+class _Life:
+    """What each worker begins with and ends with: threads do not survive the fork."""
+
+    chosen: Settings
+    seat: "Seat"
+    metrics: "Metrics"
+    kept: "InferenceLog | None"
+    follows: bool
+
+    def begin(self, _worker: Any) -> None:
+        """Before it takes requests."""
+        from churn_drift.serving.watcher import Watcher
+
+        self.metrics.seated(self.seat)
+        if self.kept:
+            self.kept.start()
+        if self.follows:
+            Watcher(self.seat, patience=self.chosen.patience, told=self.changed).start(every=self.chosen.watch)
+        if self.follows and self.kept:
+            self.kept.follow(every=self.chosen.watch, patience=self.chosen.patience)
+
+    def changed(self, seat: "Seat") -> None:
+        """Another champion, or an alarm."""
+        self.metrics.seated(seat)
+        if self.kept:
+            self.kept.seated(seat)
+
+    def finish(self, _server: Any, _worker: Any) -> None:
+        """When it has answered its last request."""
+        if self.kept:
+            self.kept.close()
+
+
+def _run(app: "Flask", life: _Life) -> int:
     from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-    from churn_drift.serving.watcher import Watcher
+    from churn_drift.serving.worker import GunicornLog, patient
 
-    def begin(worker: Any) -> None:
-        """In each worker, before it takes requests: threads do not survive the fork."""
-        _log_with(worker.log.error_log)
-        metrics.seated(seat)
-        if follows:
-            Watcher(seat, patience=chosen.patience, told=metrics.seated).start(every=chosen.watch)
-
+    chosen = life.chosen
     options = {
-        "bind": [f"{chosen.host}:{chosen.port}"],
+        "bind": [f"[{chosen.host}]:{chosen.port}" if ":" in chosen.host else f"{chosen.host}:{chosen.port}"],
         "workers": chosen.workers,
         "threads": chosen.threads,
-        "worker_class": "gthread",
+        "worker_class": patient(chosen.read),
+        "worker_connections": 500,  # of each process; open files are scarcer
+        "logger_class": GunicornLog,
         "preload_app": True,
         "keepalive": 75,  # longer than the 60 s of common load balancers
         "graceful_timeout": 30,
-        "post_worker_init": begin,
+        "post_worker_init": life.begin,
+        "worker_exit": life.finish,
         "child_exit": _end,
         "proc_name": "churn-drift",
         "control_socket_disable": True,

@@ -1,11 +1,17 @@
 """How the server runs, as the environment says it; .env.example documents the names."""
 
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from churn_drift.capture import place
+from churn_drift.capture.fields import FIELDS, fields_of
 from churn_drift.errors import ConfigError
 
 MEBIBYTE = 2**20
+KEYS = "keys"
+SAGEMAKER = "sagemaker"
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,15 @@ class Settings:
     contributions    features that an explanation names
     watch            between two looks at the champion; 0: never look
     patience         that a champion may be unfit to serve (being replaced, its pin on the way) before it is an alarm
+    auth             KEYS, SAGEMAKER, or "" for what `gate.gate_of` makes of the host and the keys file
+    keys             the file of `churn-drift keys`
+    rate             requests a second of each key; 0: no limit
+    read             that a request may take to arrive; its answer may take twice that to be taken
+    access_log       whether each request is a line of the log
+    log_format       json, text, or "" for text on a terminal and json elsewhere
+    log              the inference log: a folder, s3://bucket/prefix, or place.OFF
+    log_fields       fields of a customer that it may store
+    shadow           share of the requests that a challenger scores, too: 0 to 1
     """
 
     host: str = "127.0.0.1"
@@ -34,6 +49,15 @@ class Settings:
     contributions: int = 5
     watch: float = 1.0
     patience: float = 5.0
+    auth: str = ""
+    keys: Path = Path("serve-keys.json")
+    rate: int = 200
+    read: float = 30
+    access_log: bool = True
+    log_format: str = ""
+    log: str = str(place.FOLDER)
+    log_fields: frozenset[str] = frozenset(FIELDS)
+    shadow: float = 0.1
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -46,6 +70,9 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     def number(name: str, default: int, *, low: int, high: int) -> int:
         return _number(environment, name, default=default, low=low, high=high)
 
+    def word(name: str, legal: Sequence[str], default: str = "") -> str:
+        return _word(environment, name, legal=legal, default=default)
+
     usual = Settings()
     return Settings(
         host=environment.get("SERVE_HOST", "").strip() or usual.host,
@@ -56,7 +83,28 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         max_records=number("SERVE_MAX_RECORDS", usual.max_records, low=1, high=1_000_000),
         max_batch=MEBIBYTE * number("SERVE_MAX_BATCH_MB", usual.max_batch // MEBIBYTE, low=1, high=4096),
         max_rows=number("SERVE_MAX_ROWS", usual.max_rows, low=1, high=10_000_000),
+        auth=word("SERVE_AUTH", (KEYS, SAGEMAKER)),
+        keys=Path(environment.get("SERVE_KEYS", "").strip() or usual.keys),
+        rate=number("SERVE_RATE", usual.rate, low=0, high=1_000_000),
+        read=number("SERVE_READ_SECONDS", int(usual.read), low=1, high=3600),
+        access_log=word("SERVE_ACCESS_LOG", ("on", "off"), "on") == "on",
+        log_format=word("SERVE_LOG_FORMAT", ("json", "text")),
+        log=environment.get("SERVE_LOG", "").strip() or usual.log,
+        log_fields=fields_of(environment.get("SERVE_LOG_FIELDS", "")),
+        shadow=number("SERVE_SHADOW_PERCENT", round(100 * usual.shadow), low=0, high=100) / 100,
     )
+
+
+def is_loopback(name: str) -> bool:
+    """Whether this host name or address is this machine's own, reached from nowhere else.
+
+    >>> [is_loopback(name) for name in ("127.0.0.1", "127.9.9.9", "::1", "LocalHost", "0.0.0.0", "", "example.com")]
+    [True, True, True, True, False, False, False]
+    """
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name.lower() == "localhost"
 
 
 def _number(environment: Mapping[str, str], name: str, *, default: int, low: int, high: int) -> int:
@@ -66,3 +114,10 @@ def _number(environment: Mapping[str, str], name: str, *, default: int, low: int
     if not (said.isascii() and said.isdigit() and low <= int(said) <= high):
         raise ConfigError(f"{name}: {said!r} is no whole number from {low} to {high}; set {name}={default}")
     return int(said)
+
+
+def _word(environment: Mapping[str, str], name: str, *, legal: Sequence[str], default: str) -> str:
+    said = environment.get(name, "").strip().lower()
+    if said and said not in legal:
+        raise ConfigError(f"{name}: {said!r} is none of {', '.join(legal)}; set {name}={legal[0]} or leave it unset")
+    return said or default

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from churn_drift import paths
 from churn_drift.columns import Columns
@@ -39,7 +40,7 @@ class Shadow:
         return None if model is None or champion is None or model.version == champion.version else model
 
     def score(
-        self, request_id: str, customers: Sequence[Record] | Columns, decisions: Sequence[bool]
+        self, request_id: str, customers: Sequence[Record] | Columns, decisions: Sequence[bool] | npt.NDArray[np.bool_]
     ) -> tuple[str, list[float]] | None:
         """The challenger's version and its probability of each customer; None where it does not score this request.
 
