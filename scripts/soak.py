@@ -12,7 +12,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +40,7 @@ def main() -> None:
         with running(repository) as (server, port), load(port, clients=chosen.clients) as seen:
             changed = change(repository, seen, times=chosen.changes)
             unharmed = seen.failed
-            kill(server, port, seen)
+            kill(server, seen)
         lost = read_log(repository, seen)
     print(
         f"\n{seen.answered:,} requests answered by {len(seen.versions)} versions while the champion changed "
@@ -97,7 +96,14 @@ def environment() -> dict[str, str]:
     """With this checkout's commands first, and a user for git."""
     people = {f"GIT_{who}_{what}": "soak" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, **people, "PATH": path, "PYTHONPATH": str(ROOT / "src"), "WEB_CONCURRENCY": "2"}
+    return {
+        **os.environ,
+        **people,
+        "PATH": path,
+        "PYTHONPATH": str(ROOT / "src"),
+        "WEB_CONCURRENCY": "2",
+        "SERVE_ACCESS_LOG": "off",
+    }
 
 
 @contextmanager
@@ -165,7 +171,7 @@ def change(repository: Path, seen: Seen, *, times: int) -> int:
     return times
 
 
-def kill(server: subprocess.Popen[str], port: int, seen: Seen) -> None:
+def kill(server: subprocess.Popen[str], seen: Seen) -> None:
     """SIGKILL a worker; its successor must come, and requests must go on."""
     for _ in range(KILLS):
         worker = workers(server)[0]
@@ -174,7 +180,6 @@ def kill(server: subprocess.Popen[str], port: int, seen: Seen) -> None:
         wait(lambda before=before: seen.answered > before + 20, "no request is answered any more")
         wait(lambda worker=worker: len(w := workers(server)) == 2 and worker not in w, "no new worker has come")
         seen.tell(f"worker {worker} killed; a new one after {time.monotonic() - start:.1f} s; {dict(seen.reasons)}")
-    del port
 
 
 def workers(server: subprocess.Popen[str]) -> list[int]:
@@ -186,9 +191,9 @@ def serving(seen: Seen) -> str:
     return next(iter(seen.versions))
 
 
-def wait(true: object, otherwise: str) -> None:
+def wait(true: Callable[[], bool], otherwise: str) -> None:
     end = time.monotonic() + 60
-    while not true():  # type: ignore[operator]
+    while not true():
         if time.monotonic() > end:
             sys.exit(otherwise)
         time.sleep(0.02)
@@ -207,5 +212,4 @@ def read_log(repository: Path, seen: Seen) -> int:
 
 
 if __name__ == "__main__":
-    shutil.which("git") or sys.exit("git is not installed")
     main()
