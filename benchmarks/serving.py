@@ -2,10 +2,11 @@
 
     python benchmarks/serving.py [--seconds 8] [--clients 4]
 
-One customer a request against an empty Flask JSON echo, both on the same gunicorn with the same workers and threads,
-in turn; a list of 1,000 customers against as many single calls; a CSV of 100,000 against its parser and its model
-alone; memory, and the time from the start to the first answer. The model is models/champion, unless --model names
-another folder. `benchmarks/peers.py` compares with other servers.
+One customer a request against an empty Flask JSON echo on the same gunicorn with the same workers and threads, in
+turn; what the inference log costs it, in CPU time, because the clients take their share of the cores; a list of 1,000
+customers against as many single calls; a CSV of 100,000 against its parser and its model alone; memory, and the time
+from the start to the first answer. The model is models/champion, unless --model names another folder.
+`benchmarks/peers.py` compares with other servers.
 """
 
 import argparse
@@ -67,25 +68,46 @@ def main() -> None:
         folder = Path(scratch)
         shutil.copytree(chosen.model, folder / "models/champion")
         echo = servers.enter_context(running([sys.executable, "-c", ECHO], folder, one))
-        served = servers.enter_context(running([sys.executable, str(ROOT / "serve-model.py")], folder, one, OURS))
-        compare(echo, served, one, seconds=chosen.seconds / ROUNDS, clients=chosen.clients)
+        serve = [sys.executable, str(ROOT / "serve-model.py")]
+        served = servers.enter_context(running(serve, folder, one, OURS))
+        silent = servers.enter_context(running(serve, folder, one, {**OURS, "SERVE_LOG": "off"}))
+        compare(echo, silent, served, one, seconds=chosen.seconds / ROUNDS, clients=chosen.clients)
+        log_cost(silent, served, one, seconds=chosen.seconds / ROUNDS, clients=chosen.clients)
         lists(served, one, seconds=chosen.seconds / ROUNDS)
         sizes(echo, served)
         batch(served, chosen.model)
 
 
-def compare(echo: Running, served: Running, one: Ask, *, seconds: float, clients: int) -> None:
-    """The two servers in turn."""
-    ports = (echo.port, served.port)
+def compare(echo: Running, silent: Running, served: Running, one: Ask, *, seconds: float, clients: int) -> None:
+    """The servers in turn; `silent` keeps no inference log."""
+    ports = (echo.port, silent.port, served.port)
     for port in ports:
         load(port, one, seconds=1, clients=clients)
     for asking in (1, clients):
         rounds = [[load(port, one, seconds=seconds, clients=asking) for port in ports] for _ in range(ROUNDS)]
         print(f"\n{asking} client{'s' * (asking > 1)}, one customer{'':12}{'a second':>9}{'p50, ms':>9}{'p99, ms':>9}")
-        for name, loads in zip(("echo", "predict"), zip(*rounds, strict=True), strict=True):
+        for name, loads in zip(("echo", "predict, no log", "predict"), zip(*rounds, strict=True), strict=True):
             best = sorted(loads, key=Load.rate)[ROUNDS // 2]
             print(f"  {name:<30}{best.rate():9.0f}{best.quantile(0.5) * 1000:9.2f}{best.quantile(0.99) * 1000:9.2f}")
-        row("p50 predict : echo", middle([b.quantile(0.5) / a.quantile(0.5) for a, b in rounds]), limit=1.5)
+        row("p50 predict : echo", middle([c.quantile(0.5) / a.quantile(0.5) for a, _, c in rounds]), limit=1.5)
+
+
+def log_cost(silent: Running, served: Running, one: Ask, *, seconds: float, clients: int) -> None:
+    """CPU time of all of a server's processes for a request, without the inference log and with it."""
+    costs = []
+    for _ in range(ROUNDS):
+        for server in (silent, served):
+            before = cpu(server)
+            asked = load(server.port, one, seconds=seconds, clients=clients)
+            costs.append((cpu(server) - before) / len(asked.taken))
+    without, kept = middle(costs[::2]), middle(costs[1::2])
+    print(f"\nCPU of a request: {without * 1e6:.0f} µs without the inference log, {kept * 1e6:.0f} with it")
+    row("with log : without", middle([b / a for a, b in zip(costs[::2], costs[1::2], strict=True)]), limit=1.05)
+
+
+def cpu(server: Running) -> float:
+    """Seconds that its processes have taken so far."""
+    return sum(sum(process.cpu_times()[:2]) for process in server.tree())
 
 
 def lists(served: Running, one: Ask, *, seconds: float) -> None:

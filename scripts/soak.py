@@ -81,7 +81,7 @@ def cloned(folder: Path) -> Path:
     """The repository at HEAD, with the models that this one's DVC cache holds."""
     run("git", "clone", "--quiet", str(ROOT), str(folder), cwd=ROOT)
     run("dvc", "cache", "dir", "--local", str(ROOT / ".dvc/cache"), cwd=folder)
-    run("dvc", "checkout", "--quiet", "models/champion.dvc", "models/retrained", "models/baseline", cwd=folder)
+    run("dvc", "checkout", "--quiet", cwd=folder)
     return folder
 
 
@@ -161,7 +161,8 @@ def ask(port: int, seen: Seen, ended: threading.Event, client: int) -> None:
 def change(repository: Path, seen: Seen, *, times: int) -> int:
     """Two versions take turns as champion; each must answer before the next turn."""
     first = serving(seen)
-    other = next(path.name for path in sorted((repository / "models/retrained").iterdir()) if path.name != first)
+    retrained = [path.name.partition("_")[2] for path in sorted((repository / "models/retrained").iterdir())]
+    other = next(version for version in retrained if version != first)
     for turn in range(times):
         version = (other, first)[turn % 2]
         run("churn-drift", "models", "rollback", version, "--reason", "soak", cwd=repository)

@@ -38,7 +38,7 @@ class Place:
             self.shadow.seat,
             patience=0,
             told=lambda _: None,
-            role="challenger",
+            role="candidate",
             mark=self.shadow.mark,
             load=self.shadow.load,
         )

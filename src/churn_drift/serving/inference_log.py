@@ -62,7 +62,7 @@ class InferenceLog:
         """Look from now on who is to score beside the champion."""
         shadow = self.shadow
         Watcher(
-            shadow.seat, patience=patience, told=lambda _: None, role="challenger", mark=shadow.mark, load=shadow.load
+            shadow.seat, patience=patience, told=lambda _: None, role="candidate", mark=shadow.mark, load=shadow.load
         ).start(every=every)
 
     def close(self) -> None:
