@@ -107,6 +107,10 @@ def test_every_answer_bears_the_security_headers(client: FlaskClient) -> None:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cache-Control"] == "no-store"
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert "X-Frame-Options" not in answer.headers
+    page = client.get("/docs").headers
+    assert (page["X-Frame-Options"], page["Referrer-Policy"]) == ("DENY", "no-referrer")
+    assert page["X-Content-Type-Options"] == "nosniff"
 
 
 def test_requests_are_counted_by_rule_and_not_by_path(client: FlaskClient) -> None:
@@ -117,6 +121,17 @@ def test_requests_are_counted_by_rule_and_not_by_path(client: FlaskClient) -> No
     assert 'churn_drift_requests_total{method="GET",route="none",status="404"} 2.0' in page
     assert 'churn_drift_requests_total{method="POST",route="/predict",status="200"} 1.0' in page
     assert re.search(r'churn_drift_predictions_total\{decision="\w+",version="\w+"\} 2.0', page)
+
+
+def test_counts_that_wait_for_their_thread_stand_on_the_page_all_the_same(seat: Seat) -> None:
+    metrics = Metrics()
+    client = create_app(seat, settings=SMALL, metrics=metrics, gate=OPEN).test_client()
+    metrics.begin()
+    client.post("/predict", json=CRAFTS)
+    assert 'churn_drift_requests_total{method="POST",route="/predict",status="200"} 1.0' in client.get("/metrics").text
+    metrics.close()
+    client.post("/predict", json=CRAFTS)
+    assert 'churn_drift_requests_total{method="POST",route="/predict",status="200"} 2.0' in client.get("/metrics").text
 
 
 def test_the_documentation_page_asks_no_other_server(client: FlaskClient) -> None:

@@ -71,6 +71,37 @@ def test_the_style_is_the_one_asked_for_and_json_where_nobody_reads() -> None:
     assert [line.startswith("{") for line in said] == [True, False, True]
 
 
+def test_lines_of_requests_wait_for_each_other_and_keep_the_order_in_which_they_came(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    log = logs.Stderr()
+    log.setFormatter(logs.Json())
+    log.begin()
+    for number in range(3):
+        log.handle(record("request", number=number))
+    log.handle(logging.LogRecord("churn_drift.x", logging.WARNING, "x.py", 1, "trouble", None, None))
+    said = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [(line["message"], line.get("number")) for line in said][-1] == ("trouble", None)
+    log.handle(record("request", number=3))
+    log.close()
+    said += [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [line.get("number") for line in said] == [0, 1, 2, None, 3]
+
+
+def test_lines_are_written_whole_and_as_many_at_once_as_a_pipe_keeps_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = list[bytes]()
+    monkeypatch.setattr("os.write", lambda _, piece: written.append(piece))
+    log = logs.Stderr()
+    log.setFormatter(logs.Json())
+    log.begin()
+    for number in range(100):
+        log.handle(record("request", number=number, text="x" * (5000 if number == 50 else 50)))
+    log.close()
+    assert [json.loads(line)["number"] for piece in written for line in piece.splitlines()] == list(range(100))
+    assert all(piece.endswith(b"\n") and (len(piece) <= 4096 or piece.count(b"\n") == 1) for piece in written)
+    assert len(written) < 10
+
+
 def test_every_request_is_a_line_unless_that_is_switched_off(
     client: FlaskClient, seat: Seat, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from churn_drift.model.bundle import Bundle, save
+from churn_drift.serving.worker import Outgoing
 from tests.serving.conftest import Server, command, end, until
 from tests.serving.test_reload import CRAFTS, get
 
@@ -255,3 +256,30 @@ def test_a_connection_that_is_only_kept_does_not_delay_the_end(small: Server) ->
         assert small.process.wait(15) == 0
         assert client.recv(1) == b""
         assert not re.search("Traceback|raised", "".join(small.said))
+
+
+def test_an_answers_header_goes_with_the_beginning_of_its_body() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # keeps apart what is sent apart
+    with ours, theirs:
+        out = Outgoing(ours, seconds=5, whole=True)
+        for piece in (b"header ", b"begin", b"end"):
+            out.sendall(piece)
+        assert (theirs.recv(100), theirs.recv(100)) == (b"header begin", b"end")
+        Outgoing(ours, seconds=5, whole=False).sendall(b"header alone")
+        assert theirs.recv(100) == b"header alone"
+
+
+def test_an_answer_that_is_not_taken_in_its_time_is_given_up() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(TimeoutError):
+        Outgoing(ours, seconds=0.1, whole=False).sendall(bytes(2**24))
+
+
+def test_an_answer_larger_than_the_socket_holds_arrives_whole() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        taking = subprocess.Popen(["wc", "-c"], stdin=theirs, stdout=subprocess.PIPE, text=True)
+        theirs.close()
+        Outgoing(ours, seconds=60, whole=False).sendall(bytes(2**24))
+        ours.close()
+        assert taking.communicate()[0].strip() == str(2**24)

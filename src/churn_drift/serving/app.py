@@ -4,7 +4,8 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -15,7 +16,7 @@ from werkzeug.wrappers import Response as Answer
 from churn_drift.serving import batch, body, logs, openapi, problems
 from churn_drift.serving.contract import Fault, Typed, typed
 from churn_drift.serving.gate import Gate
-from churn_drift.serving.headers import SECURITY
+from churn_drift.serving.headers import secured
 from churn_drift.serving.inference_log import InferenceLog
 from churn_drift.serving.metrics import MEDIA_TYPE as METRICS_TYPE
 from churn_drift.serving.metrics import Metrics
@@ -42,7 +43,7 @@ def create_app(
 
     Opens nothing and starts nothing.
     """
-    app = Flask(__name__, static_folder=None)
+    app = _Application(__name__, static_folder=None)
     api = _Api(seat, settings, metrics, gate, kept)
     for path, view in api.gets().items():
         app.add_url_rule(path, view.__name__, view, methods=["GET"])
@@ -55,7 +56,29 @@ def create_app(
     app.register_error_handler(Problem, _refused)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _failed)
+    app.wsgi_app = secured(app.wsgi_app)  # type: ignore[method-assign]  # Flask's way to wrap itself
     return app
+
+
+class _Application(Flask):
+    """Flask without a look, thrice a request, whether a function is a coroutine: none is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
+@dataclass
+class _Asked:
+    """What is known of a request.
+
+    start  of the clock time.perf_counter; key: by whose it came in, None where none is needed
+    noted  what its line in the log says besides
+    """
+
+    start: float
+    request_id: str
+    key: str | None = None
+    noted: dict[str, object] = field(default_factory=dict)
 
 
 class _Api:
@@ -80,11 +103,11 @@ class _Api:
 
     def begin(self) -> None:
         """Name the request, and let it in or not, before anything of its body is read."""
-        g.start, g.key, g.noted = time.perf_counter(), None, {}
-        asked = request.headers.get("X-Request-Id", "")
-        g.request_id = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
-        if request.url_rule:
-            g.key = self._gate.enter(request.url_rule.rule, told=_authorization(), host=_host())
+        environ, rule = request.environ, request.url_rule
+        wanted = environ.get("HTTP_X_REQUEST_ID", "")
+        g.asked = asked = _Asked(time.perf_counter(), wanted if _REQUEST_ID.fullmatch(wanted) else secrets.token_hex(8))
+        if rule:
+            asked.key = self._gate.enter(rule.rule, told=_authorization(environ), host=_host(environ))
 
     def predict(self) -> Response:
         """One customer or a list of them, as JSON; with explanations where they are asked for."""
@@ -96,12 +119,13 @@ class _Api:
         given = body.json_of(request, limit=self._settings.max_body)
         model = self._serving()
         records = self._records(given, model, explained=explained)
-        g.noted.update(rows=len(records), version=model.version)
+        asked: _Asked = g.asked
+        asked.noted.update(rows=len(records), version=model.version)
         answers = model.score(records)
         self._metrics.answers(model.version, answers)
         if self._kept:
             raw = given if isinstance(given, list) else [given]
-            self._kept.records(g.request_id, time.time(), model=model, given=raw, records=records, answers=answers)
+            self._kept.records(asked.request_id, time.time(), model=model, given=raw, records=records, answers=answers)
         predictions = [{"probability": a.probability, "decision": a.decision, "unseen": a.unseen} for a in answers]
         if explained:
             for record, prediction in zip(records, predictions, strict=True):
@@ -110,7 +134,7 @@ class _Api:
             {
                 "model_version": model.version,
                 "threshold": model.threshold,
-                "request_id": g.request_id,
+                "request_id": asked.request_id,
                 "predictions": predictions,
             }
         )
@@ -124,11 +148,11 @@ class _Api:
         model = self._serving()
         with body.spooled(request, limit=self._settings.max_batch) as stream:
             answers = batch.score(stream, kind=kind, model=model, most=self._settings.max_rows)
-        g.noted.update(rows=len(answers.decision), version=model.version)
+        g.asked.noted.update(rows=len(answers.decision), version=model.version)
         churn = int(answers.decision.sum())
         self._metrics.scored(model.version, churn=churn, stay=len(answers.decision) - churn, unseen=answers.unseen)
         if self._kept:
-            self._kept.batch(g.request_id, time.time(), model=model, answers=answers)
+            self._kept.batch(g.asked.request_id, time.time(), model=model, answers=answers)
         return Response(
             batch.to_bytes(answers, kind=kind), content_type=kind, headers={"X-Model-Version": model.version}
         )
@@ -167,7 +191,9 @@ class _Api:
         state = {"status": "ready", "version": self._serving().version}
         if self._seat.alarm is None:
             return _json(state)
-        return _json({**state, "alarm": self._seat.alarm if self._gate.knows(_authorization()) else _HIDDEN})
+        return _json(
+            {**state, "alarm": self._seat.alarm if self._gate.knows(_authorization(request.environ)) else _HIDDEN}
+        )
 
     def metrics(self) -> Response:
         """Counts of every worker."""
@@ -190,14 +216,14 @@ class _Api:
 
     def finish(self, response: Answer) -> Answer:
         """Headers that every answer bears, its count, and its line in the log."""
-        response.headers.extend(SECURITY, **{"X-Request-Id": g.request_id})
-        seconds = time.perf_counter() - g.start
-        route, method = request.url_rule.rule if request.url_rule else "none", _method(request)
-        self._metrics.request(route=route, method=method, status=response.status_code, seconds=seconds)
+        asked: _Asked = g.asked
+        response.headers["X-Request-Id"] = asked.request_id
+        seconds, rule = time.perf_counter() - asked.start, request.url_rule
+        route, method, status = rule.rule if rule else "none", _method(request), response.status_code
+        self._metrics.request(route=route, method=method, status=status, seconds=seconds)
         if self._settings.access_log:
-            told = {"request_id": g.request_id, "key": g.key, "method": method, "route": route}
-            told |= {"status": response.status_code, "ms": round(seconds * 1000, 3), **g.noted}
-            logs.tell(log, "request", told)
+            told = {"request_id": asked.request_id, "key": asked.key, "method": method, "route": route}
+            logs.tell(log, "request", {**told, "status": status, "ms": round(seconds * 1000, 3), **asked.noted})
         return response
 
     def _serving(self) -> ServedModel:
@@ -229,19 +255,19 @@ class _Api:
             raise invalid([Fault("", "an empty list; send at least one customer")])
 
 
-def _authorization() -> str:
-    told: str = request.environ.get("HTTP_AUTHORIZATION", "")
+def _authorization(environ: Mapping[str, Any]) -> str:
+    told: str = environ.get("HTTP_AUTHORIZATION", "")
     return told
 
 
-def _host() -> str:
+def _host(environ: Mapping[str, Any]) -> str:
     """The name by which the server was asked, without the port."""
-    host: str = request.environ.get("HTTP_HOST") or request.environ["SERVER_NAME"]
+    host: str = environ.get("HTTP_HOST") or environ["SERVER_NAME"]
     return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
 
 
 def _flag(request: Request, name: str) -> bool:
-    said = request.args.get(name, "0")
+    said = request.args.get(name, "0") if request.query_string else "0"
     if said not in openapi.YES_NO:
         raise problem("bad-parameter", f"{name} is {said[:60]!r}; give one of {', '.join(openapi.YES_NO)}")
     return said in ("1", "true")
@@ -267,7 +293,7 @@ def _indented(document: Any) -> str:
 
 
 def _refused(found: Problem) -> Response:
-    content = problems.document(found, request_id=g.request_id)
+    content = problems.document(found, request_id=g.asked.request_id)
     return Response(content, found.kind.status, found.headers, content_type=problems.MEDIA_TYPE)
 
 
@@ -279,5 +305,5 @@ def _http(error: HTTPException) -> Response:
 
 def _failed(error: Exception) -> Response:
     """A fault of ours: the log has the trace, the caller has the request id."""
-    log.error("request %s failed", g.request_id, exc_info=error)
+    log.error("request %s failed", g.asked.request_id, exc_info=error)
     return _refused(problem("failed", "the server failed; its log has the reason under this request id"))

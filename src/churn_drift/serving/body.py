@@ -51,7 +51,7 @@ def _pieces(request: Request, *, limit: int) -> Iterator[bytes]:
 def _bounded(source: IO[bytes] | gzip.GzipFile, *, limit: int, told: int | None = None) -> Iterator[bytes]:
     """told: bytes that must come, where that is known."""
     size = 0
-    while piece := _read(source):
+    while not (told and size == told) and (piece := _read(source)):
         size += len(piece)
         if size > limit:
             raise _too_large(limit)

@@ -5,9 +5,12 @@ An exception is told by its type and where it was raised, never by its message: 
 
 import logging
 import os
+import select
 import sys
+import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,13 +21,17 @@ FIELDS = "fields"
 """The name under which a record carries more than its message."""
 
 _OWN = ("churn_drift", "gunicorn.error")
+_LATER = 0.1
+"""Seconds that a request's line waits for others: what a killed process does not tell any more."""
+_MOST = 10_000
 
 
-def start(*, style: str) -> None:
+def start(*, style: str) -> "Stderr":
     """Send every logger's lines to stderr, this package's and gunicorn's from INFO on, others' from WARNING.
 
     style  json, text, or "" for text on a terminal and json elsewhere
     """
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line tells any of them
     text = style == "text" or (not style and sys.stderr.isatty())
     handler = Stderr()
     handler.setFormatter(Text() if text else Json())
@@ -34,6 +41,7 @@ def start(*, style: str) -> None:
         log = logging.getLogger(name)
         log.handlers, log.propagate = [], True
         log.setLevel(logging.INFO)
+    return handler
 
 
 def tell(log: logging.Logger, message: str, fields: Mapping[str, Any]) -> None:
@@ -45,14 +53,80 @@ def tell(log: logging.Logger, message: str, fields: Mapping[str, Any]) -> None:
 
 
 class Stderr(logging.Handler):
-    """Each record by one write, so that the lines of several processes do not mix."""
+    """Writes records in the order in which they came, whole lines at a time: those of several processes do not mix.
+
+    What is told of every request is formed and written by a thread beside, once `begin` was called; all else at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: deque[logging.LogRecord] = deque()
+        self._writing = threading.Lock()
+        self._some, self._ended = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def createLock(self) -> None:  # noqa: N802  logging's name
+        """A queue needs none, and a request does not wait for another's line."""
+        self.lock = None
+
+    def begin(self) -> None:
+        """Write requests' lines beside from now on; in the process that answers them, after the fork."""
+        self._thread = threading.Thread(target=self._write_later, name="log", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what waits; from now on everything is written at once."""
+        if self._thread:
+            self._ended.set()
+            self._some.set()
+            self._thread.join()
+            self._thread = None
+        self._write()
+        super().close()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write it; a log that nobody reads any more stops no request."""
+        """Take it. Where nobody reads what is written, requests wait as soon as much of it waits."""
+        self._waiting.append(record)
+        if self._thread and hasattr(record, FIELDS) and len(self._waiting) < _MOST:
+            self._some.set()
+        else:
+            self._write()
+
+    def _write_later(self) -> None:
+        while not self._ended.is_set():
+            self._some.wait()
+            self._ended.wait(_LATER)
+            self._some.clear()
+            self._write()
+
+    def _write(self) -> None:
+        """A log that nobody reads any more stops no request."""
+        with self._writing:
+            taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            try:
+                for piece in _pieces(map(self._line, taken)):
+                    os.write(2, piece)
+            except OSError:
+                self.handleError(taken[0])
+
+    def _line(self, record: logging.LogRecord) -> bytes:
         try:
-            os.write(2, (self.format(record) + "\n").encode(errors="backslashreplace"))
-        except OSError:
+            return f"{self.format(record)}\n".encode(errors="backslashreplace")
+        except (TypeError, ValueError):  # its arguments do not fit its message, or are no Unicode
             self.handleError(record)
+            return b""
+
+
+def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Whole lines together, as many as a pipe takes in one go; a longer line alone."""
+    held = b""
+    for line in lines:
+        if held and len(held) + len(line) > select.PIPE_BUF:
+            yield held
+            held = b""
+        held += line
+    if held:
+        yield held
 
 
 class Json(logging.Formatter):
@@ -65,7 +139,7 @@ class Json(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            "process": record.process,
+            "process": os.getpid(),
             **_more(record),
         }
         return orjson.dumps(told, default=str).decode()

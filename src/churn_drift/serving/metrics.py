@@ -5,8 +5,11 @@ makes that folder before it imports this module.
 """
 
 import os
+import threading
 from collections import Counter as Tally
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as MEDIA_TYPE
@@ -18,10 +21,15 @@ __all__ = ["FOLDER", "MEDIA_TYPE", "Metrics", "forget"]
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_LATER = 0.25
+"""Seconds that counts wait: what a killed process does not tell any more."""
 
 
 class Metrics:
-    """The counts of one process; `page` shows those of all its siblings. Safe to share between threads."""
+    """The counts of one process; `page` shows those of all its siblings. Safe to share between threads.
+
+    What each request adds is counted by a thread beside, once `begin` was called.
+    """
 
     def __init__(self) -> None:
         self._own = own = CollectorRegistry()
@@ -60,17 +68,30 @@ class Metrics:
             "churn_drift_log_rows", "Predictions for the inference log, by what became of them", ("fate",), registry=own
         )
         self._versions: set[str] = set()
+        self._fresh: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._counting, self._ended = threading.Lock(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Count beside from now on; in the process that answers, after the fork."""
+        self._thread = threading.Thread(target=self._count_later, name="metrics", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Count what waits; from now on everything is counted at once."""
+        if self._thread:
+            self._ended.set()
+            self._thread.join()
+            self._thread = None
+        self._count()
 
     def request(self, *, route: str, method: str, status: int, seconds: float) -> None:
         """One request was answered. `route` is the rule, not the path: paths are the caller's to invent."""
-        self._requests.labels(route, method, status).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._put(self._answered, route, method, status, seconds)
 
     def answers(self, version: str, answers: Sequence[Answer]) -> None:
         """These customers were scored."""
-        churn = sum(answer.decision for answer in answers)
-        unseen = Tally(column for answer in answers for column in answer.unseen)
-        self.scored(version, churn=churn, stay=len(answers) - churn, unseen=unseen)
+        self._put(self._answers_of, version, answers)
 
     def scored(self, version: str, *, churn: int, stay: int, unseen: Mapping[str, int]) -> None:
         """So many customers were decided to churn or to stay, and so many values of each column were unknown."""
@@ -103,11 +124,36 @@ class Metrics:
 
     def page(self) -> bytes:
         """Every metric as Prometheus reads it."""
+        self._count()
         if FOLDER not in os.environ:
             return generate_latest(self._own)
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate_latest(together)
+
+    def _put(self, count: Callable[..., None], *told: Any) -> None:
+        self._fresh.append((count, told))
+        if self._thread is None:
+            self._count()
+
+    def _count_later(self) -> None:
+        while not self._ended.wait(_LATER):
+            self._count()
+
+    def _count(self) -> None:
+        with self._counting:
+            while self._fresh:
+                count, told = self._fresh.popleft()
+                count(*told)
+
+    def _answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        self._requests.labels(route, method, status).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def _answers_of(self, version: str, answers: Sequence[Answer]) -> None:
+        churn = sum(answer.decision for answer in answers)
+        unseen = Tally(column for answer in answers for column in answer.unseen)
+        self.scored(version, churn=churn, stay=len(answers) - churn, unseen=unseen)
 
 
 def forget(process: int) -> None:

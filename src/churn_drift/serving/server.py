@@ -1,6 +1,7 @@
 """`python serve-model.py`: one process tree of gunicorn's, its model loaded before the first worker is forked."""
 
 import argparse
+import gc
 import os
 import shutil
 import sys
@@ -49,12 +50,12 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python serve-mo
         _go_home()
         read_env()
         chosen = _settings(parsed)
-        logs.start(style=chosen.log_format)
+        lines = logs.start(style=chosen.log_format)
         # One row is scored in microseconds: OpenMP's threads would only spin, and do not survive a fork.
         os.environ["OMP_NUM_THREADS"] = "1"
         with _counts() as folder:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-            return _serve(chosen, model=parsed.model, revision=parsed.as_of)
+            return _serve(chosen, lines, model=parsed.model, revision=parsed.as_of)
     except (ChurnDriftError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ChurnDriftError) else 1
@@ -106,7 +107,7 @@ def _settings(parsed: argparse.Namespace) -> Settings:
     return replace(chosen, host=parsed.host) if parsed.host else chosen
 
 
-def _serve(chosen: Settings, *, model: str | None, revision: str | None) -> int:
+def _serve(chosen: Settings, lines: logs.Stderr, *, model: str | None, revision: str | None) -> int:
     from churn_drift.serving import seat as places
     from churn_drift.serving.app import create_app
     from churn_drift.serving.gate import gate_of
@@ -125,7 +126,9 @@ def _serve(chosen: Settings, *, model: str | None, revision: str | None) -> int:
     kept = None if chosen.log == OFF else InferenceLog(seat, settings=chosen, metrics=metrics, limits=_limits())
     app = create_app(seat, settings=chosen, metrics=metrics, gate=gate, kept=kept)
     follows = model is None and revision is None
-    return _run(app, _Life(chosen, seat, metrics, kept, follows))
+    gc.collect()
+    gc.freeze()  # what is here stays: no worker looks through it again, nor copies its pages to do so
+    return _run(app, _Life(chosen, lines, seat, metrics, kept, follows))
 
 
 def _limits() -> "Limits":
@@ -151,6 +154,7 @@ class _Life:
     """What each worker begins with and ends with: threads do not survive the fork."""
 
     chosen: Settings
+    lines: logs.Stderr
     seat: "Seat"
     metrics: "Metrics"
     kept: "InferenceLog | None"
@@ -160,6 +164,8 @@ class _Life:
         """Before it takes requests."""
         from churn_drift.serving.watcher import Watcher
 
+        self.lines.begin()
+        self.metrics.begin()
         self.metrics.seated(self.seat)
         if self.kept:
             self.kept.start()
@@ -178,6 +184,8 @@ class _Life:
         """When it has answered its last request."""
         if self.kept:
             self.kept.close()
+        self.metrics.close()
+        self.lines.close()
 
 
 def _run(app: "Flask", life: _Life) -> int:

@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from churn_drift.capture import place
@@ -95,6 +96,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     )
 
 
+@lru_cache(maxsize=256)
 def is_loopback(name: str) -> bool:
     """Whether this host name or address is this machine's own, reached from nowhere else.
 

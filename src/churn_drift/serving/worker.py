@@ -31,6 +31,7 @@ from churn_drift.serving.problems import Problem, problem
 _PIECE = 64 * 1024
 _MOST_HEADER = 64 * 1024
 _END = b"\r\n\r\n"
+_BODILESS = ("204", "304")
 _LEAVE = 2.0  # seconds for which a client that has its answer may be silent before its connection is closed
 _LOOK = 0.5  # seconds between two looks at the time
 
@@ -65,11 +66,13 @@ class Connection(TConn):  # type: ignore[misc]
         if self.heard:
             piece, self.heard = bytes(self.heard), bytearray()
             return piece
-        rest = self.until - time.monotonic()
-        if rest <= 0:
-            raise TimeoutError
-        self.sock.settimeout(rest)
-        got: bytes = self.sock.recv(max(size, _PIECE))
+        rest = _rest(self.until)
+        got: bytes
+        try:
+            got = self.sock.recv(max(size, _PIECE), socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            self.sock.settimeout(rest)
+            got = self.sock.recv(max(size, _PIECE))
         return got
 
     def take_back(self) -> None:
@@ -79,6 +82,32 @@ class Connection(TConn):  # type: ignore[misc]
     def whole(self) -> bool:
         """Whether a header is there to its end."""
         return _END in self.heard
+
+
+class Outgoing:
+    """A client's socket, for one answer.
+
+    seconds  in which the client must take all of it
+    whole    whether the header waits for the beginning of the body, to be sent with it
+    """
+
+    def __init__(self, sock: socket.socket, *, seconds: float, whole: bool) -> None:
+        self._sock, self._until = sock, time.monotonic() + seconds
+        self._waits, self._held = whole, b""
+
+    def sendall(self, content: bytes) -> None:
+        """Send the next piece. Raises TimeoutError when the time is up."""
+        if self._waits:
+            self._waits, self._held = False, content
+            return
+        content, self._held = self._held + content, b""
+        try:
+            sent = self._sock.send(content, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(content):
+            self._sock.settimeout(_rest(self._until))
+            self._sock.sendall(memoryview(content)[sent:])
 
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]
@@ -255,10 +284,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         response = start_response.__self__
 
         def begin(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
-            response.sock.settimeout(2 * self.seconds)
             if _unread(environ["wsgi.input"]):
                 response.force_close()
             write: Callable[[bytes], None] = start_response(status, headers, exc_info)
+            follows = response.response_length and environ["REQUEST_METHOD"] != "HEAD" and status[:3] not in _BODILESS
+            response.sock = Outgoing(response.sock, seconds=2 * self.seconds, whole=bool(follows))
             return write
 
         answer: Iterable[bytes] = application(environ, begin)
@@ -268,6 +298,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 def patient(seconds: float) -> type[PatientWorker]:
     """The worker class whose clients have so many seconds for each request."""
     return type("PatientWorker", (PatientWorker,), {"seconds": seconds})
+
+
+def _rest(until: float) -> float:
+    """Seconds until a time of the clock time.monotonic. Raises TimeoutError where it has passed."""
+    rest = until - time.monotonic()
+    if rest <= 0:
+        raise TimeoutError
+    return rest
 
 
 def _received(sock: socket.socket) -> bytes | None:
