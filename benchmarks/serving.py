@@ -3,7 +3,7 @@
     python benchmarks/serving.py [--seconds 8] [--clients 4]
 
 One customer a request against an empty Flask JSON echo on the same gunicorn with the same workers and threads, in
-turn; what the inference log costs it, in CPU time, because the clients take their share of the cores; a list of 1,000
+turn; what the inference log costs it, by few pairs (`benchmarks/log_cost.py` settles it by many); a list of 1,000
 customers against as many single calls; a CSV of 100,000 against its parser and its model alone; memory, and the time
 from the start to the first answer. The model is models/champion, unless --model names another folder.
 `benchmarks/peers.py` compares with other servers.
@@ -24,8 +24,10 @@ from pathlib import Path
 import pandas as pd
 import psutil
 from load import ROOT, ROUNDS, Ask, Load, Running, forget_peak, load, middle, peak, pss, running
+from log_cost import OURS, customer, log_cost
 
 MANY = 1_000
+PAIRS = 6
 BATCH = 100_000
 ECHO = """
 import os
@@ -49,7 +51,6 @@ class Server(BaseApplication):
 
 Server().run()
 """
-OURS = {"WEB_CONCURRENCY": "2", "SERVE_THREADS": "4", "PYTHONPATH": str(ROOT / "src")}
 
 
 def main() -> None:
@@ -72,7 +73,7 @@ def main() -> None:
         served = servers.enter_context(running(serve, folder, one, OURS))
         silent = servers.enter_context(running(serve, folder, one, {**OURS, "SERVE_LOG": "off"}))
         compare(echo, silent, served, one, seconds=chosen.seconds / ROUNDS, clients=chosen.clients)
-        log_cost(silent, served, one, seconds=chosen.seconds / ROUNDS, clients=chosen.clients)
+        log_cost(silent, served, one, pairs=PAIRS, seconds=chosen.seconds / ROUNDS, clients=chosen.clients)
         lists(served, one, seconds=chosen.seconds / ROUNDS)
         sizes(echo, served)
         batch(served, chosen.model)
@@ -90,24 +91,6 @@ def compare(echo: Running, silent: Running, served: Running, one: Ask, *, second
             best = sorted(loads, key=Load.rate)[ROUNDS // 2]
             print(f"  {name:<30}{best.rate():9.0f}{best.quantile(0.5) * 1000:9.2f}{best.quantile(0.99) * 1000:9.2f}")
         row("p50 predict : echo", middle([c.quantile(0.5) / a.quantile(0.5) for a, _, c in rounds]), limit=1.5)
-
-
-def log_cost(silent: Running, served: Running, one: Ask, *, seconds: float, clients: int) -> None:
-    """CPU time of all of a server's processes for a request, without the inference log and with it."""
-    costs = []
-    for _ in range(ROUNDS):
-        for server in (silent, served):
-            before = cpu(server)
-            asked = load(server.port, one, seconds=seconds, clients=clients)
-            costs.append((cpu(server) - before) / len(asked.taken))
-    without, kept = middle(costs[::2]), middle(costs[1::2])
-    print(f"\nCPU of a request: {without * 1e6:.0f} µs without the inference log, {kept * 1e6:.0f} with it")
-    row("with log : without", middle([b / a for a, b in zip(costs[::2], costs[1::2], strict=True)]), limit=1.05)
-
-
-def cpu(server: Running) -> float:
-    """Seconds that its processes have taken so far."""
-    return sum(sum(process.cpu_times()[:2]) for process in server.tree())
 
 
 def lists(served: Running, one: Ask, *, seconds: float) -> None:
@@ -181,13 +164,6 @@ def fastest(call: Callable[[], object]) -> float:
 def row(name: str, ratio: float, *, limit: float) -> None:
     """One line; the ratio is held against its limit."""
     print(f"  {name:<30}{ratio:9.2f}{limit:9g}{'' if ratio <= limit else '   over'}")
-
-
-def customer() -> dict[str, object]:
-    """A whole record: the typical values of the committed statistics are not needed, only every field."""
-    from churn_drift import schema
-
-    return {c.name: (c.levels or ("NYCBRO917",))[0] if c.kind == "category" else 1.0 for c in schema.RECORD}
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """A journal gives back what was written whole, however its process ended; it is sealed by one, and once."""
 
+import io
 import os
 import shutil
 import threading
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
+from churn_drift.capture import journal as journals
 from churn_drift.capture import place, store
 from churn_drift.capture.form import table_of
 from churn_drift.capture.journal import Desk, Journal, Sealed, read_frames, recover, seal
@@ -31,6 +34,12 @@ def written(desk: Desk, *numbers: int) -> Journal:
     return journal
 
 
+def read(content: bytes) -> tuple[int, bool]:
+    """The batches in a journal, and whether something is behind them."""
+    stream = io.BytesIO(content)
+    return sum(1 for _ in read_frames(stream)), bool(stream.read(1))
+
+
 def customers(folder: Path) -> list[int]:
     return store.read(folder)["CustomerID"].to_pylist()
 
@@ -38,12 +47,21 @@ def customers(folder: Path) -> list[int]:
 def test_cut_at_any_byte_a_journal_gives_the_rows_that_are_whole(folder):
     path = abandoned(folder, 1, 2, 3)
     content = path.read_bytes()
-    ends = [end for end in range(len(content) + 1) if not read_frames(content[:end])[1]]
+    ends = [end for end in range(len(content) + 1) if not read(content[:end])[1]]
     assert len(ends) == 5  # nothing, the schema, and each of three rows
     for end in range(0, len(content), 97):
-        batches, torn = read_frames(content[:end])
-        assert len(batches) == max(0, sum(whole <= end for whole in ends) - 2)
+        batches, torn = read(content[:end])
+        assert batches == max(0, sum(whole <= end for whole in ends) - 2)
         assert torn == (end not in ends)
+
+
+def test_a_large_journal_is_sealed_a_part_at_a_time_and_none_of_its_rows_is_lost(folder, monkeypatch):
+    monkeypatch.setattr(journals, "_PART", 30_000)
+    abandoned(folder, *range(20))
+    assert [*recover(folder)] == [Sealed(rows=20, torn=False)]
+    (name,) = files(folder, "date=2026-11-23/hour=22/*.parquet")
+    assert 1 < parquet.ParquetFile(folder / name).metadata.num_row_groups < 20
+    assert customers(folder) == [*range(20)]
 
 
 @pytest.mark.parametrize("tail", [bytes(4096), b"\xff" * 4096])

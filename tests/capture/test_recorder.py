@@ -11,10 +11,12 @@ import pytest
 from pyarrow import parquet
 
 from churn_drift import schema
+from churn_drift.capture import recorder as recorders
 from churn_drift.capture import store
 from churn_drift.capture.fields import fields_of
 from churn_drift.capture.form import FORM
 from churn_drift.capture.recorder import Counts, Limits, Recorder
+from churn_drift.capture.waiting import Latest
 from tests.capture.conftest import NIGHT, QUICK, exchange, files, record
 from tests.remote.conftest import wait_for
 
@@ -82,7 +84,7 @@ def test_while_the_writer_is_stuck_putting_goes_on_and_what_is_too_much_is_dropp
         stuck.set()
         assert release.wait(60)
 
-    recorder = recording(folder, shadow=shadow, limits=Limits(records=10, rows=10, write=0.01, sync=0.01))
+    recorder = recording(folder, shadow=shadow, limits=Limits(records=10, tables=10, write=0.01, sync=0.01))
     recorder.put(exchange(0))
     assert stuck.wait(30)
     for number in range(1, 31):
@@ -98,7 +100,7 @@ def test_while_the_writer_is_stuck_putting_goes_on_and_what_is_too_much_is_dropp
 
 
 def test_a_table_that_is_larger_than_what_is_held_is_taken_alone_and_costs_single_customers_no_place(folder):
-    recorder = Recorder(folder, limits=Limits(records=2, rows=2, write=0.01, sync=0.01))
+    recorder = Recorder(folder, limits=Limits(records=2, tables=2, write=0.01, sync=0.01))
     table = pyarrow.Table.from_pylist([record(number) for number in range(5)])
     recorder.put(exchange(0, many=5, records=table))
     recorder.put(exchange(5, many=5, records=table))
@@ -108,6 +110,53 @@ def test_a_table_that_is_larger_than_what_is_held_is_taken_alone_and_costs_singl
     recorder.start()
     recorder.close()
     assert customers(folder) == [0, 1, 2, 3, 4, 10, 11]
+
+
+def test_a_file_of_customers_is_written_in_parts_and_read_whole(folder, recording, monkeypatch):
+    monkeypatch.setattr(recorders, "_PART", 7)
+    asked = []
+
+    def shadow(part):
+        asked.append(len(part))
+        return "challenger", [each / 100 for each in part.customers]
+
+    recorder = recording(folder, shadow=shadow)
+    table = pyarrow.Table.from_pylist([record(number) for number in range(30)])
+    recorder.put(exchange(0, many=30, records=table))
+    recorder.close()
+    rows = store.read(folder).to_pylist()
+    assert asked == [7, 7, 7, 7, 2]
+    assert [(row["place"], row["CustomerID"]) for row in rows] == [(number, number) for number in range(30)]
+    assert [row["shadow_probability"] for row in rows] == [number / 100 for number in range(30)]
+    assert [row["MonthlyMinutes"] for row in rows] == [float(number) for number in range(30)]
+
+
+def test_without_a_challenger_nobody_is_asked(folder, recording):
+    recorder = recording(folder, shadow=lambda _: 1 // 0, shadowing=lambda: False)
+    recorder.put(exchange(1))
+    recorder.close()
+    assert recorder.counts == Counts(written=1)
+
+
+def test_many_rows_are_observed_before_their_time(folder, recording, monkeypatch):
+    monkeypatch.setattr(recorders, "_MANY", 5)
+    seen = []
+    slow = Limits(write=0.01, sync=3600, observe=3600)
+    recorder = recording(folder, limits=slow, observe=lambda table: seen.append(table.num_rows))
+    recorder.put(exchange(0, many=4))
+    wait_for(lambda: recorder.counts.written == 4)
+    assert seen == []
+    recorder.put(exchange(4))
+    wait_for(lambda: seen == [5])
+
+
+def test_of_rows_that_wait_to_be_observed_the_oldest_go():
+    latest = Latest(rows=5)
+    for number in range(4):
+        latest.put(pyarrow.table({"row": [number] * 2}))
+    assert latest.rows == 4
+    assert [table["row"].to_pylist() for table in latest.take()] == [[2, 2], [3, 3]]
+    assert (latest.rows, latest.take()) == (0, [])
 
 
 def test_what_comes_after_the_end_is_dropped(folder, recording):

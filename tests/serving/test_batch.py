@@ -165,6 +165,20 @@ def test_a_parquet_file_of_other_types_is_invalid(client: FlaskClient) -> None:
     assert [error["pointer"] for error in found] == ["/MonthsInService", "/Occupation", "/TruckOwner"]  # type: ignore[attr-defined]
 
 
+def test_a_text_that_json_refuses_as_too_long_is_refused_in_a_file_by_its_row(client: FlaskClient) -> None:
+    good, bad = (
+        pd.DataFrame({"Occupation": ["é" * 200] * 9}),
+        pd.DataFrame({"Occupation": ["é" * 200] * 9 + ["é" * 201]}),
+    )
+    told = {
+        "pointer": "/9/Occupation",
+        "detail": "row 11: a text is longer than 200 characters; shorten it or leave it empty",
+    }
+    for pack, kind in ((lambda frame: frame.to_csv(index=False), CSV), (as_parquet, PARQUET)):
+        assert post(client, pack(good), kind).status_code == 200
+        assert refused(post(client, pack(bad), kind), 422, "invalid-record")["errors"] == [told]
+
+
 def test_null_and_nan_in_parquet_are_missing(client: FlaskClient) -> None:
     nothing = post(client, "MonthsInService\nNA\n").text.splitlines()[1]
     for values in (pyarrow.array([None], pyarrow.float64()), pyarrow.array(np.array([np.nan]))):

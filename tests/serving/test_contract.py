@@ -19,7 +19,7 @@ from churn_drift.serving.contract import Fault, json_schema, typed
 from churn_drift.serving.example import EXAMPLE
 
 NUMBERS = st.floats() | st.integers() | st.integers(-3, 125) | st.floats(-1, 11)
-TEXTS = st.text() | st.sampled_from(["Yes", "No", "Unknown", "1-Highest"])
+TEXTS = st.text(max_size=200) | st.sampled_from(["Yes", "No", "Unknown", "1-Highest"])
 JSON = st.none() | st.booleans() | NUMBERS | TEXTS | st.lists(st.integers()) | st.dictionaries(st.text(), st.integers())
 
 
@@ -110,6 +110,17 @@ def test_whole_numbers_become_floats():
 
 def test_a_category_that_nobody_has_seen_is_legal_and_kept():
     assert typed({"Occupation": "Astronaut"}, zero_is_missing=True)[0]["Occupation"] == "Astronaut"
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "𝄞"])
+def test_a_text_of_200_characters_is_legal_and_one_more_is_a_fault(letter):
+    assert typed({"Occupation": letter * 200}, zero_is_missing=True)[0]["Occupation"] == letter * 200
+    told = faults({"Occupation": letter * 201, "ServiceArea": "y" * 300})
+    assert list(told) == ["/Occupation", "/ServiceArea"]
+    assert told["/Occupation"].endswith("… is longer than 200 characters; shorten it, or send null for missing")
+    validator = jsonschema.Draft202012Validator(json_schema())
+    assert validator.is_valid({"Occupation": letter * 200})
+    assert not validator.is_valid({"Occupation": letter * 201})
 
 
 def test_what_is_no_column_of_a_record_is_passed_over_whatever_it_is():
@@ -258,6 +269,7 @@ def test_the_example_has_every_column_of_a_record_and_is_legal():
 @example({"TruckOwner": 1})
 @example({"MonthlyRevenue": "NA", "HandsetPrice": "Unknown"})
 @example({"ShoeSize": 1})
+@example({"ServiceArea": "x" * 201})
 def test_what_the_schema_takes_is_what_is_typed_without_a_fault(record):
     finite = {n: v for n, v in record.items() if not (isinstance(v, float) and not math.isfinite(v))}  # no JSON
     assert jsonschema.Draft202012Validator(json_schema()).is_valid(finite) == (not faults(finite))

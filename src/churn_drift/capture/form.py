@@ -6,11 +6,10 @@ record in the order of schema.RECORD (numbers float64, categories text, null for
 chooses what may be stored.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC
 from itertools import chain, repeat
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -40,6 +39,7 @@ class Exchange:
     customers    CustomerID of each, None where the record had none; None where none of them had
     records      typed records, or a table that has the columns of schema.RECORD (null or NaN is missing)
     probability, decision   of each customer
+    first        place in the request of the first customer: exchanges can be cut
     """
 
     request_id: str
@@ -49,6 +49,7 @@ class Exchange:
     records: Sequence[Record] | pyarrow.Table
     probability: Sequence[float] | Numbers
     decision: Sequence[bool] | npt.NDArray[np.bool_]
+    first: int = 0
 
     def __len__(self) -> int:
         """Customers."""
@@ -60,7 +61,7 @@ def _kind(column: schema.Column) -> pyarrow.DataType:
 
 
 _INPUTS = pyarrow.schema([(column.name, _kind(column)) for column in schema.RECORD])
-_VALUES = itemgetter(*_INPUTS.names)
+_RECORD = pyarrow.struct(list(_INPUTS))
 _HEAD = pyarrow.schema(
     [
         ("request_id", pyarrow.string()),
@@ -77,6 +78,7 @@ _ID = pyarrow.field(schema.ID, pyarrow.int64())
 
 FORM = pyarrow.schema([*_HEAD, _ID, *_INPUTS])
 """A row whose every field may be stored."""
+_OUTER = pyarrow.struct([*_HEAD, _ID])
 
 
 def stored_columns(fields: frozenset[str]) -> list[str]:
@@ -109,6 +111,28 @@ def table_of(pairs: Sequence[tuple[Exchange, Second | None]]) -> pyarrow.Table:
     return pyarrow.concat_tables(parts) if parts else FORM.empty_table()
 
 
+def cut(exchanges: Sequence[Exchange], *, rows: int) -> Iterator[list[Exchange]]:
+    """The same customers in the same order, in parts: single ones together, those of a table some `rows` at a time."""
+    loose = [exchange for exchange in exchanges if not isinstance(exchange.records, pyarrow.Table)]
+    if loose:
+        yield loose
+    for exchange in exchanges:
+        if isinstance(exchange.records, pyarrow.Table):
+            yield from ([_slice(exchange, start, rows)] for start in range(0, len(exchange), rows))
+
+
+def _slice(exchange: Exchange, start: int, rows: int) -> Exchange:
+    these = slice(start, start + rows)
+    return replace(
+        exchange,
+        customers=None if exchange.customers is None else exchange.customers[these],
+        records=exchange.records[these],
+        probability=exchange.probability[these],
+        decision=exchange.decision[these],
+        first=exchange.first + start,
+    )
+
+
 def _rows(pairs: Sequence[tuple[Exchange, Second | None]], inputs: Sequence[Any]) -> pyarrow.Table:
     sizes = [len(exchange) for exchange, _ in pairs]
 
@@ -120,7 +144,7 @@ def _rows(pairs: Sequence[tuple[Exchange, Second | None]], inputs: Sequence[Any]
 
     head = {
         "request_id": each([exchange.request_id for exchange, _ in pairs]),
-        "place": list(chain.from_iterable(map(range, sizes))),
+        "place": [place for e, _ in pairs for place in range(e.first, e.first + len(e))],
         "time": each([round(exchange.at * 1_000_000) for exchange, _ in pairs]),
         "model_version": each([exchange.version for exchange, _ in pairs]),
         "probability": joined([exchange.probability for exchange, _ in pairs]),
@@ -129,17 +153,13 @@ def _rows(pairs: Sequence[tuple[Exchange, Second | None]], inputs: Sequence[Any]
         "shadow_probability": joined([second[1] if second else [None] * len(e) for e, second in pairs]),
         schema.ID: joined([[None] * len(e) if e.customers is None else e.customers for e, _ in pairs]),
     }
-    arrays = [pyarrow.array(values, FORM.field(name).type) for name, values in head.items()]
+    # One array of structs, flattened, takes a third of the time of an array for each column.
+    arrays = pyarrow.array(list(zip(*head.values(), strict=True)), _OUTER).flatten()
     return pyarrow.Table.from_arrays([*arrays, *inputs], schema=FORM)
 
 
 def _inputs_of_records(groups: Sequence[Sequence[Record]]) -> list[pyarrow.Array]:
-    records = list(chain.from_iterable(groups))
-    try:
-        rows = list(map(_VALUES, records))
-    except KeyError:
-        rows = [tuple(map(record.get, _INPUTS.names)) for record in records]
-    return [pyarrow.array(values, field.type) for field, values in zip(_INPUTS, zip(*rows, strict=True), strict=True)]
+    return list(pyarrow.array(list(chain.from_iterable(groups)), _RECORD).flatten())
 
 
 def _inputs_of_table(table: pyarrow.Table) -> list[pyarrow.ChunkedArray]:
@@ -150,4 +170,5 @@ def _inputs_of_table(table: pyarrow.Table) -> list[pyarrow.ChunkedArray]:
 
 
 def _without_nan(values: pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
-    return compute.if_else(compute.is_nan(values), None, values)
+    odd = compute.is_nan(values)
+    return compute.if_else(odd, None, values) if compute.any(odd).as_py() else values

@@ -7,12 +7,14 @@ What a killed process left is whole frames and at most one torn one, which the C
 import contextlib
 import errno
 import fcntl
+import io
 import os
 import secrets
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +26,8 @@ from churn_drift.data import files
 
 _FRAME = struct.Struct("<II")
 _LOCK = "lock"
+_PART = 2**23
+"""Bytes of a journal that are in memory at a time, and become one row group, while it is sealed."""
 
 
 class Journal:
@@ -38,14 +42,15 @@ class Journal:
     def append(self, table: pyarrow.Table) -> None:
         """All rows, by one write; with OSError none of them."""
         messages = [batch.serialize() for batch in table.combine_chunks().to_batches()]
-        content = b"".join(map(_framed, messages if self.size else [table.schema.serialize(), *messages]))
+        pieces = [*chain.from_iterable(map(_framed, messages if self.size else [table.schema.serialize(), *messages]))]
+        size = sum(map(len, pieces))
         try:
-            if os.write(self._file, content) < len(content):
+            if os.writev(self._file, pieces) < size:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         except OSError:
             os.ftruncate(self._file, self.size)
             raise
-        self.size += len(content)
+        self.size += size
 
     def sync(self) -> None:
         """From now on these rows outlive the machine's end."""
@@ -104,11 +109,15 @@ def seal(journal: Path, folder: Path) -> Sealed:
 
     Its caller holds the desk's lock. Raises OSError, and keeps the journal, where the file cannot be written.
     """
-    batches, torn = read_frames(journal.read_bytes())
-    if batches:
-        _write(pyarrow.Table.from_batches(batches).combine_chunks(), folder / place.key_of(journal))
+    rows = 0
+    with journal.open("rb") as stream:
+        parts = _parts(stream)
+        first = next(parts, None)
+        if first is not None:
+            rows = _write(first, parts, folder / place.key_of(journal))
+        torn = bool(stream.read(1))
     journal.unlink()
-    return Sealed(sum(batch.num_rows for batch in batches), torn)
+    return Sealed(rows, torn)
 
 
 def recover(folder: Path) -> Iterator[Sealed]:
@@ -120,39 +129,66 @@ def recover(folder: Path) -> Iterator[Sealed]:
                 _clear(desk)
 
 
-def read_frames(content: bytes) -> tuple[list[pyarrow.RecordBatch], bool]:
-    """The rows of a journal, as far as its frames are whole; and whether something is behind them."""
-    messages, at = [], 0
-    while len(content) >= at + _FRAME.size:
-        length, crc = _FRAME.unpack_from(content, at)
-        message = memoryview(content)[at + _FRAME.size : at + _FRAME.size + length]
+def read_frames(stream: IO[bytes]) -> Iterator[pyarrow.RecordBatch]:
+    """The rows of a journal, as far as its frames are whole; the stream then stands behind the last of these."""
+    messages = _messages(stream)
+    first = next(messages, None)
+    if first is not None:
+        form = ipc.read_schema(first)
+        yield from (ipc.read_record_batch(message, form) for message in messages)
+
+
+def _messages(stream: IO[bytes]) -> Iterator[pyarrow.Buffer]:
+    end = stream.seek(0, io.SEEK_END)
+    at = stream.seek(0)
+    while end - at >= _FRAME.size:
+        length, crc = _FRAME.unpack(stream.read(_FRAME.size))
+        message = stream.read(min(length, end - at - _FRAME.size))
         if not length or len(message) < length or zlib.crc32(message) != crc:
             break
-        messages.append(pyarrow.py_buffer(message))
         at += _FRAME.size + length
-    if not messages:
-        return [], at < len(content)
-    form = ipc.read_schema(messages[0])
-    return [ipc.read_record_batch(message, form) for message in messages[1:]], at < len(content)
+        yield pyarrow.py_buffer(message)
+    stream.seek(at)
 
 
-def _framed(message: pyarrow.Buffer) -> bytes:
-    return b"".join([_FRAME.pack(len(message), zlib.crc32(message)), message])
+def _framed(message: pyarrow.Buffer) -> tuple[bytes, pyarrow.Buffer]:
+    return _FRAME.pack(len(message), zlib.crc32(message)), message
 
 
-def _write(table: pyarrow.Table, path: Path) -> None:
+def _parts(stream: IO[bytes]) -> Iterator[pyarrow.Table]:
+    """The rows of a journal, as many at a time as take some _PART bytes of it."""
+    batches: list[pyarrow.RecordBatch] = []
+    start = 0
+    for batch in read_frames(stream):
+        batches.append(batch)
+        if stream.tell() - start >= _PART:
+            start = stream.tell()
+            yield pyarrow.Table.from_batches(batches).combine_chunks()
+            batches = []
+    if batches:
+        yield pyarrow.Table.from_batches(batches).combine_chunks()
+
+
+def _write(first: pyarrow.Table, others: Iterator[pyarrow.Table], path: Path) -> int:
+    """One file of them all; how many rows it has."""
     place.private(path.parent)
     for left in path.parent.glob(f".{path.name}.*.part"):
         left.unlink()
+    rows = 0
 
     def write(stream: IO[bytes]) -> None:
+        nonlocal rows
         os.fchmod(stream.fileno(), 0o600)
-        parquet.write_table(table, stream, compression="zstd")
+        with parquet.ParquetWriter(stream, first.schema, compression="zstd") as writer:
+            for part in chain([first], others):
+                writer.write_table(part)
+                rows += part.num_rows
         stream.flush()
         os.fsync(stream.fileno())
 
     files.replace(path, write)
     place.settle(path.parent)
+    return rows
 
 
 @contextlib.contextmanager

@@ -1,22 +1,24 @@
 """The log of one serving process: what is put is written by threads beside, so that no request ever waits for it."""
 
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 import pyarrow
 
 from churn_drift.capture import journal, place
+from churn_drift.capture.again import Again
 from churn_drift.capture.concern import Concern
 from churn_drift.capture.fields import FIELDS
-from churn_drift.capture.form import Exchange, Second, stored_columns, table_of
+from churn_drift.capture.form import Exchange, Second, cut, stored_columns, table_of
 from churn_drift.capture.journal import Desk, Journal
 from churn_drift.capture.remote import Bucket, send_sealed
-from churn_drift.capture.waiting import Waiting
+from churn_drift.capture.waiting import Latest, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +27,12 @@ _GRACE = 2.0
 _PATIENCE = 10.0
 """Seconds that `close` waits for each thread."""
 _WORK = ("shadow", "forming", "writing", "syncing", "sealing", "observing", "counting", "sending")
-_UNSEEN = 600
-"""Tables that wait for `observe`; where more do, the oldest are passed over."""
+_PART = 10_000
+"""Rows of a file of customers that are formed and written at a time."""
+_UNSEEN = 200_000
+"""Rows that wait for `observe`; where more do, the oldest are passed over."""
+_MANY = 30_000
+"""Rows that do not wait for the time to observe."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Limits:
     """How much is held, and how often something is done. Times are seconds.
 
     records   typed records that wait to be written; more are dropped
-    rows      rows of tables that wait; one table alone may be larger
+    tables    bytes of tables that wait; one table alone may be larger
     journal   bytes of a journal that is sealed before its hour ends
     write     between two writes of what waits: what a killed process loses at most
     sync      between two syncs of the journals: what a dead machine loses at most
@@ -43,7 +49,7 @@ class Limits:
     """
 
     records: int = 10_000
-    rows: int = 200_000
+    tables: int = 96 * 2**20
     journal: int = 64 * 2**20
     write: float = 0.1
     sync: float = 1.0
@@ -73,6 +79,7 @@ class Recorder:
     where    a folder, or s3://bucket/prefix
     fields   which fields of a customer may be stored (`fields.fields_of`)
     shadow   what a challenger says of an exchange; called beside the requests, by one thread
+    shadowing  whether there is a challenger now: where there is none, `shadow` is not asked about every exchange
     observe  takes the new rows every few seconds, with all fields, stored or not; called by one other thread
     counted  takes the counts every second, and at the end; called by the thread that calls `observe`
     staging  the folder of a log at S3: its journals lie here, and what has not been sent yet
@@ -88,6 +95,7 @@ class Recorder:
         *,
         fields: frozenset[str] = frozenset(FIELDS),
         shadow: Callable[[Exchange], Second | None] | None = None,
+        shadowing: Callable[[], bool] = lambda: True,
         observe: Callable[[pyarrow.Table], object] | None = None,
         counted: Callable[[Counts], object] | None = None,
         staging: Path = place.FOLDER,
@@ -98,18 +106,22 @@ class Recorder:
         self._folder = staging if remote else Path(where)
         self._bucket = Bucket(str(where)) if remote else None
         self._columns = stored_columns(fields)
-        self._shadow, self._observe, self._counted, self._clock = shadow, observe, counted, clock
+        self._shadow, self._shadowing, self._observe = shadow, shadowing, observe
+        self._counted, self._clock = counted, clock
         self._limits = limits or Limits()
-        self._waiting = Waiting(records=self._limits.records, rows=self._limits.rows)
+        self._waiting = Waiting(records=self._limits.records, tables=self._limits.tables)
         self._concerns = {name: Concern(name) for name in _WORK}
-        self._threads: list[tuple[threading.Thread, threading.Event]] = []
+        self._keeping = Again("inference-log-keep", self._keep, every=self._limits.sync)
+        self._steps = [Again("inference-log-write", self._write, every=self._limits.write), self._keeping]
+        if self._bucket is not None:
+            self._steps.append(Again("inference-log-send", self._send, every=self._limits.send))
         self._written = self._lost = self._torn = 0
         self._desk: Desk | None = None
         self._open: dict[int, Journal] = {}
         self._unwritten: deque[tuple[int, pyarrow.Table]] = deque()
         self._ended: deque[Journal] = deque()
         self._heirless = True
-        self._unseen: deque[pyarrow.Table] = deque(maxlen=_UNSEEN)
+        self._unseen = Latest(rows=_UNSEEN)
         self._observed_at = time.monotonic()
         self._dropped_before, self._dropping = 0, False
 
@@ -125,32 +137,14 @@ class Recorder:
 
     def start(self) -> None:
         """Begin to write, and to seal what processes have left that live no more."""
-        self._begin("write", self._write, every=self._limits.write)
-        self._begin("keep", self._keep, every=self._limits.sync)
-        if self._bucket is not None:
-            self._begin("send", self._send, every=self._limits.send)
+        for each in self._steps:
+            each.start()
 
     def close(self) -> None:
         """Write and seal what was put, send it where S3 answers, and end. What comes later is dropped."""
         self._waiting.close()
-        for thread, ending in self._threads:  # in this order: each finishes what the one before has left to it
-            ending.set()
-            thread.join(_PATIENCE)
-        self._threads.clear()
-
-    def _begin(self, name: str, step: Callable[..., None], *, every: float) -> None:
-        """Call `step` again and again in a thread, and once more, for the last time, at the end."""
-        ending = threading.Event()
-
-        def run() -> None:
-            last = False
-            while not last:
-                last = ending.wait(every)
-                step(last=last)
-
-        thread = threading.Thread(target=run, name=f"inference-log-{name}", daemon=True)
-        self._threads.append((thread, ending))
-        thread.start()
+        for each in self._steps:  # in this order: each finishes what the one before has left to it
+            each.end(patience=_PATIENCE)
 
     # The thread that writes
 
@@ -158,18 +152,24 @@ class Recorder:
         """All that waits goes into journals. Does nothing slower than that: what is not written a crash can take."""
         writing, forming = self._concerns["writing"], self._concerns["forming"]
         if writing.tried(self._append):  # what could not be written before
-            taken = self._waiting.take()
-            if not forming.tried(lambda: self._unwritten.extend(self._tables(taken))):
-                self._lost += sum(map(len, taken))
-            writing.tried(self._append)
+            for part in cut(self._waiting.take(), rows=_PART):
+                if not forming.tried(partial(self._form, part)):
+                    self._lost += sum(map(len, part))
+                writing.tried(self._append)
         if last:
             self._lost += sum(table.num_rows for _, table in self._unwritten) + sum(map(len, self._waiting.take()))
         self._turn(everything=last)
 
+    def _form(self, exchanges: Sequence[Exchange]) -> None:
+        self._unwritten.extend(self._tables(exchanges))
+
     def _tables(self, exchanges: Sequence[Exchange]) -> list[tuple[int, pyarrow.Table]]:
         """The rows of each UTC hour."""
-        pairs = [(exchange, self._second(exchange)) for exchange in exchanges]
+        seconds = map(self._second, exchanges) if self._shadowing() else repeat(None)
+        pairs = list(zip(exchanges, seconds, strict=False))
         hours = {place.hour_of(exchange.at) for exchange in exchanges}
+        if len(hours) == 1:
+            return [(hours.pop(), self._table(pairs))]
         return [(hour, self._table([p for p in pairs if place.hour_of(p[0].at) == hour])) for hour in sorted(hours)]
 
     def _table(self, pairs: Sequence[tuple[Exchange, Second | None]]) -> pyarrow.Table:
@@ -197,7 +197,9 @@ class Recorder:
                 self._journal(hour).append(table.select(self._columns))
                 self._written += table.num_rows
                 if self._observe is not None:
-                    self._unseen.append(table)
+                    self._unseen.put(table)
+                    if self._unseen.rows >= _MANY:
+                        self._keeping.soon()
             self._unwritten.popleft()
 
     def _journal(self, hour: int) -> Journal:
@@ -220,7 +222,8 @@ class Recorder:
     def _keep(self, *, last: bool) -> None:
         self._concerns["syncing"].tried(self._sync)
         self._concerns["sealing"].tried(self._seal)
-        if self._observe is not None and (last or time.monotonic() - self._observed_at >= self._limits.observe):
+        rested = time.monotonic() - self._observed_at >= self._limits.observe
+        if self._observe is not None and (last or rested or self._unseen.rows >= _MANY):
             self._concerns["observing"].tried(self._show)
         self._tell_of_dropped()
         if self._counted is not None:
@@ -253,7 +256,7 @@ class Recorder:
 
     def _show(self) -> None:
         self._observed_at = time.monotonic()
-        tables = [self._unseen.popleft() for _ in range(len(self._unseen))]
+        tables = self._unseen.take()
         if tables and self._observe is not None:
             self._observe(pyarrow.concat_tables(tables))
 

@@ -68,7 +68,8 @@ def _of_journals(folder: Path, since: datetime | None, until: datetime | None) -
     for key, path in place.journals(folder).items():
         if _may_hold(key, since, until):
             try:
-                batches, _ = read_frames(path.read_bytes())
+                with path.open("rb") as stream:
+                    batches = [*read_frames(stream)]
             except FileNotFoundError:  # sealed since it was listed
                 continue
             if batches:

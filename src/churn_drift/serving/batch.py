@@ -21,7 +21,7 @@ from churn_drift.columns import Numbers
 from churn_drift.data import arrow
 from churn_drift.data.preprocess import typed_cells
 from churn_drift.errors import CellError
-from churn_drift.serving.contract import Fault
+from churn_drift.serving.contract import LONGEST, Fault
 from churn_drift.serving.model import ServedModel
 from churn_drift.serving.problems import Problem, invalid, problem
 
@@ -32,9 +32,10 @@ MEDIA_TYPES = {CSV: CSV, PARQUET: PARQUET, "application/x-parquet": PARQUET}
 _READ = (schema.ID, *(column.name for column in schema.RECORD))
 """What is read of a batch; its other columns are passed over, as those of a record are."""
 
-_BLOCK = 2**20
+_BLOCK = 2**21
 _PART = 10_000
-_LONGEST_CELL = 200
+_LONGEST_CELL = 4 * LONGEST
+"""Bytes; of a text no longer than a category's may be UTF-8 has no more."""
 _LONGEST_HEADER = 10_000
 _END_OF_ROW = re.compile(rb"\r\n|\n|\r")
 _REMEDY = "send columns of the schema in /openapi.json, each once"
@@ -112,37 +113,54 @@ def _to_parquet(answers: Answers) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _typed(cells: pd.DataFrame, faults: dict[str, Fault], *, first: int, zero_is_missing: bool) -> dict[str, pd.Series]:
-    """The columns that hold no fault; the first fault of each other column is added to `faults`.
+def _typed(
+    cells: pd.DataFrame, faults: dict[str, Fault], *, first: int, zero_is_missing: bool
+) -> dict[str, pyarrow.Array]:
+    """The columns that hold no fault, texts in dictionaries; the first fault of each other one is added to `faults`.
 
     first  customers before these
     """
     typed = {}
     for name in cells.columns:
         column = schema.BY_NAME[name]
+        row: int | None
         try:
-            typed[name] = typed_cells(cells[name], column, source="body", zero_is_missing=zero_is_missing)
+            typed[name] = _array(typed_cells(cells[name], column, source="body", zero_is_missing=zero_is_missing))
         except CellError as error:
-            row = first + error.row
-            faults.setdefault(name, Fault(f"/{row}/{name}", f"row {row + 2}: {error.fault}"))
+            row, fault = error.row, error.fault
+        else:
+            row = _first_long(typed[name]) if column.kind == "category" else None
+            fault = f"a text is longer than {LONGEST} characters; shorten it or leave it empty"
+        if row is not None:
+            faults.setdefault(name, Fault(f"/{first + row}/{name}", f"row {first + row + 2}: {fault}"))
     return typed
 
 
-def _whole(typed: dict[str, pd.Series], rows: int) -> pyarrow.Table:
+def _array(typed: pd.Series) -> pyarrow.Array:
+    cells = pyarrow.array(typed, from_pandas=True)
+    return cells if types.is_primitive(cells.type) else compute.cast(cells, pyarrow.string()).dictionary_encode()
+
+
+def _first_long(texts: pyarrow.DictionaryArray) -> int | None:
+    """The first row whose text is longer than a category's may be."""
+    long = compute.greater(compute.utf8_length(texts.dictionary), LONGEST)
+    found = compute.index(compute.take(long, texts.indices), True).as_py() if compute.any(long).as_py() else -1
+    return None if found < 0 else int(found)
+
+
+def _whole(typed: dict[str, pyarrow.Array], rows: int) -> pyarrow.Table:
     """The record's columns; one that the batch does not have is missing in every row."""
-    kinds = {"category": pyarrow.string(), "number": pyarrow.float64()}
+    kinds = {"category": pyarrow.dictionary(pyarrow.int32(), pyarrow.string()), "number": pyarrow.float64()}
     return pyarrow.table(
         {
-            column.name: pyarrow.array(typed[column.name], kinds[column.kind], from_pandas=True)
-            if column.name in typed
-            else pyarrow.nulls(rows, kinds[column.kind])
+            column.name: typed[column.name] if column.name in typed else pyarrow.nulls(rows, kinds[column.kind])
             for column in schema.RECORD
         }
     )
 
 
 def _csv_parts(stream: IO[bytes]) -> Iterator[pd.DataFrame]:
-    """The rows as text cells, a mebibyte at a time; by the same reader and rules as `data.io.read_raw`."""
+    """The rows as text cells, a few mebibytes at a time; by the same reader and rules as `data.io.read_raw`."""
     _check_text(stream)
     names = _header(stream)
     _check_names(names)

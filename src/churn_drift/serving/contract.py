@@ -19,9 +19,12 @@ from churn_drift.serving.example import EXAMPLE
 Typed = dict[str, float | str | None]
 """Every column of schema.RECORD to its value; None is missing."""
 
-_Rule = tuple[float, float, tuple[str, ...] | None]
-"""What is taken as it stands: numbers from the first to the second; texts outside the third, none where it is None."""
+_Rule = tuple[float, float, frozenset[str], tuple[str, ...] | None]
+"""What is taken as it stands: numbers from the first to the second; texts of the third, which are the known ones, and
+others that are short and outside the fourth, none where it is None."""
 
+LONGEST = 200
+"""Characters of a category's text."""
 _SHOWN = 60
 """Characters of a refused value that its fault quotes."""
 _HINTS, _HINTED = 3, 40
@@ -50,13 +53,14 @@ def _high(column: Column) -> float:
 
 def _rule(column: Column, *, zero_is_missing: bool) -> _Rule:
     if column.kind == "category":
-        return (*_NOTHING_FITS, column.missing)
+        return *_NOTHING_FITS, frozenset(column.levels) - {*column.missing}, column.missing
     above_zero = column.zero_is_missing and zero_is_missing
-    return ulp(0.0) if above_zero else _low(column), _high(column), None
+    return ulp(0.0) if above_zero else _low(column), _high(column), _NO_TEXT, None
 
 
 _NOTHING_FITS = (1.0, 0.0)
-_NO_RULE: _Rule = (*_NOTHING_FITS, None)
+_NO_TEXT = frozenset[str]()
+_NO_RULE: _Rule = (*_NOTHING_FITS, _NO_TEXT, None)
 _COLUMNS = {column.name: column for column in schema.RECORD}
 _MISSING: Typed = dict.fromkeys(_COLUMNS)
 _RULES = {
@@ -85,14 +89,14 @@ def typed(record: object, *, pointer: str = "", zero_is_missing: bool) -> tuple[
     rules = _RULES[zero_is_missing]
     odd: list[str] = []
     for name, value in record.items():
-        low, high, gaps = rules.get(name, _NO_RULE)
+        low, high, known, gaps = rules.get(name, _NO_RULE)
         kind = type(value)
         if kind is float or kind is int:  # not bool
             if low <= value <= high:  # nor NaN
                 values[name] = value * 1.0
                 continue
         elif kind is str:
-            if gaps is not None and value not in gaps:
+            if value in known or (gaps is not None and value not in gaps and len(value) <= LONGEST):
                 values[name] = value
                 continue
         elif value is None and name in values:
@@ -157,6 +161,8 @@ def _outside(value: float, column: Column) -> str:
 
 
 def _text_fault(value: object, column: Column) -> str:
+    if isinstance(value, str):
+        return f"{_shown(value)} is longer than {LONGEST} characters; shorten it, or send null for missing"
     if isinstance(value, bool) and column.levels == ("No", "Yes"):
         return f"{_shown(value)} is no text; send {_shown(column.levels[value])}"
     if column.levels:
@@ -237,7 +243,7 @@ def _property(column: Column) -> dict[str, Any]:
         return {"description": f"{column.description}: passed over, whatever it is", "x-passed-over": True}
     described = {"description": _described(column), "examples": [EXAMPLE[column.name]]}
     if column.kind == "category":
-        return {**described, "type": ["string", "null"]}
+        return {**described, "type": ["string", "null"], "maxLength": LONGEST}
     limits = {"minimum": column.minimum, "maximum": column.maximum}
     number = {"type": "number", **{name: limit for name, limit in limits.items() if limit is not None}}
     return {**described, "anyOf": [number, {"enum": [None, *column.missing]}], "x-unit": column.unit}

@@ -30,6 +30,8 @@ from churn_drift.serving.watcher import Watcher
 
 LIVE = "live"
 """The folder of the live window's counts, in the log's own."""
+_PART = 10_000
+"""Rows that are counted at a time."""
 
 
 class InferenceLog:
@@ -49,7 +51,12 @@ class InferenceLog:
         self._told = Written()
         self.shadow = Shadow(seat, share=settings.shadow, counted=metrics.shadowed)
         self._recorder = Recorder(
-            settings.log, fields=settings.log_fields, shadow=self._second, observe=self._count, counted=self._tell
+            settings.log,
+            fields=settings.log_fields,
+            shadow=self._second,
+            shadowing=lambda: self.shadow.challenger is not None,
+            observe=self._count,
+            counted=self._tell,
         )
 
     def start(self) -> None:
@@ -119,9 +126,11 @@ class InferenceLog:
         return self.shadow.score(exchange.request_id, columns, exchange.decision)
 
     def _count(self, rows: pyarrow.Table) -> None:
-        for version in compute.unique(rows["model_version"]).to_pylist():
-            scored = rows.filter(compute.equal(rows["model_version"], version))
-            self._counts.add(version, arrow.columns_of(scored), arrow.numbers(scored["probability"]))
+        for part in (rows.slice(start, _PART) for start in range(0, rows.num_rows, _PART)):
+            versions = compute.unique(part["model_version"]).to_pylist()
+            for version in versions:
+                scored = part if len(versions) == 1 else part.filter(compute.equal(part["model_version"], version))
+                self._counts.add(version, arrow.columns_of(scored), arrow.numbers(scored["probability"]))
         self._counts.write()
 
     def _tell(self, now: Written) -> None:
