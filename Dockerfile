@@ -1,6 +1,7 @@
 # The server and its champion. models/champion must be there: `make run` makes it, `dvc pull models/champion` brings it.
 #
 #     docker build --tag churn-drift .
+#     docker build --target train --tag churn-drift-train .    the whole pipeline, for SageMaker's training jobs
 FROM python:3.11.15-slim-bookworm AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
@@ -13,6 +14,32 @@ RUN pip --python /opt/venv/bin/python install --no-deps .
 COPY models/champion models/champion
 # Its manifest and its golden records, proved where the image is built: an altered model makes no image.
 RUN /opt/venv/bin/python -c "from churn_drift.serving.seat import champion; print(champion().version)"
+
+FROM python:3.11.15-slim-bookworm AS train
+# The sources of a run come from git, the packages from the lock: an image is good for as long as the lock is.
+ENV PATH=/opt/train/bin:/opt/venv/bin:$PATH \
+    MLFLOW_DISABLE_TELEMETRY=true \
+    OMP_WAIT_POLICY=PASSIVE \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_ROOT_USER_ACTION=ignore \
+    PYTHONUNBUFFERED=1
+# Debian keeps one version of git in a release: it cannot be pinned.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends git && rm -rf /var/lib/apt/lists/*
+WORKDIR /build
+RUN python -m venv --without-pip /opt/venv
+COPY requirements.txt pyproject.toml README.md LICENSE ./
+# What the pipeline itself needs, in the lock's versions; the lock holds the tests' packages, too.
+RUN sed -e '/^-e/d' -e 's/\[[^]]*\]//' requirements.txt > locked.txt \
+    && python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > asked.txt \
+    && pip --python /opt/venv/bin/python install --only-binary :all: --constraint locked.txt --requirement asked.txt
+COPY src src
+RUN pip --python /opt/venv/bin/python install --no-deps .
+COPY deploy/train /opt/train/bin/
+WORKDIR /tmp
+# SageMaker starts it as `docker run IMAGE train`.
+CMD ["train"]
 
 FROM python:3.11.15-slim-bookworm
 # What the server writes lies in the volume: the keys' hashes and the inference log.

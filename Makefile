@@ -6,7 +6,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-deps lint format ui s3 doctor bench studies lock clean
+.PHONY: help run serve test test-deps lint format ui s3 doctor bench studies lock clean \
+	lambda aws-local aws-plan aws-deploy aws-destroy
 
 # What the tests need from Debian: a browser, a database server, and what judges the unit of deploy/.
 DEBIAN := chromium postgresql systemd
@@ -37,6 +38,21 @@ s3: $(VENV)/ready  ## an S3 server on this machine, to try the remote with
 
 doctor: $(VENV)/ready  ## what is wrong with this machine's set-up
 	churn-drift doctor
+
+lambda: $(VENV)/ready  ## dist/lambda.zip, the look at arriving batches
+	python scripts/build_lambda.py
+
+aws-local: $(VENV)/ready lambda  ## the AWS mode on this machine: emulator, stack, three batches, a promotion
+	python scripts/aws_local.py
+
+aws-plan: $(VENV)/ready lambda  ## what the AWS mode would make in your account
+	python scripts/aws_stack.py plan
+
+aws-deploy: $(VENV)/ready lambda  ## make it, after asking
+	python scripts/aws_stack.py deploy
+
+aws-destroy: $(VENV)/ready  ## take it away, after asking; the bucket stays
+	python scripts/aws_stack.py destroy
 
 format: $(VENV)/ready  ## let ruff mend style and layout
 	ruff check --fix .

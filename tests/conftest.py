@@ -24,6 +24,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 LONGEST = (
+    "tests/production/test_faults.py",
     "tests/end_to_end/test_models.py",
     "tests/remote/test_remote_fails.py",
     "tests/publishing/test_publish_command.py",
@@ -40,6 +41,17 @@ LONGEST = (
     "tests/reading/test_plots_page.py",
     "tests/reading/test_workflow.py",
     "tests/remote/test_doctor.py",
+    "tests/aws/test_lambda.py",
+    "tests/aws/test_infra_stack.py",
+    "tests/aws/test_s3_upload.py",
+    "tests/aws/test_toggle.py",
+    "tests/aws/test_deploy_model.py",
+    "tests/aws/test_trigger_retrain.py",
+    "tests/scheduler/test_month.py",
+    "tests/production/test_run.py",
+    "tests/production/test_on_aws.py",
+    "tests/production/test_intake.py",
+    "tests/scheduler/test_processes.py",
 )
 """Files of more than about 15 s: they start first, so that none is still running when the other workers have done."""
 

@@ -17,9 +17,12 @@ EXIT_CODES = """exit codes:
   2  the input was refused, in one line that says how to mend it
   3  the policy was significantly worse than never retraining: nothing promoted"""
 
-RUN = """Stages whose inputs have not changed do not run again. A candidate that was
-never champion is promoted to models/champion, with a line in
-models/ledger.jsonl."""
+RUN = """Takes in what waits in data/inbox (CSV files of customers or of labels; what is
+refused goes to data/quarantine), then reproduces: stages whose inputs have not
+changed do not run again. A candidate that was never champion is promoted to
+models/champion, with a line in models/ledger.jsonl. People are told of drift,
+promotions, holds and failures, each once. One run at a time; what a killed one
+has left undone, the next one does."""
 
 LAND = """The same content twice is once. `churn-drift run` takes in what has landed;
 labels that landed count from the batch after the one they belong to.
@@ -32,7 +35,16 @@ The choice is kept in .dvc/config.local; `dvc push` and `dvc pull` follow it.
 s3 takes the bucket from S3_BUCKET, endpoint and credentials from AWS_*."""
 
 DOCTOR = """One line a check. S3 is checked where it is the default remote or USE_AWS is
-true, MLflow where a store exists or MLFLOW_TRACKING_URI names one."""
+true, MLflow where a store exists or MLFLOW_TRACKING_URI names one. --aws asks
+AWS for every permission that the pipeline needs there; nothing is left behind
+and nothing started. --policy prints the least that grants them, as JSON."""
+
+UPLOAD = """To the bucket of S3_BUCKET: data, models, reports, inference; all of them where
+none is named. Encrypted; a file that is there already is passed over, so doing
+it again, or after a kill, sends the rest. Nothing is deleted there."""
+
+DOWNLOAD = """From the bucket of S3_BUCKET: data, models, reports, inference; all of them
+where none is named. Each file is verified; what is only here stays."""
 
 PUBLISH = """Sends what an earlier call could not deliver, then this run; twice is once.
 The store is mlflow.db here, or what MLFLOW_TRACKING_URI names."""
@@ -52,6 +64,27 @@ that SERVE_KEYS names, keeps their hashes. Running servers follow it."""
 STEP = """The timeline is folded over one batch more, in a scratch folder: what the
 pipeline would see and decide if the batch landed now."""
 
+DEPLOY = """In local mode the server here, which follows models/champion by itself, is asked
+until it answers by that version (SERVE_URL, or PORT here). In AWS mode the
+version goes to the endpoint of SAGEMAKER_ENDPOINT, blue/green, is asked its
+golden records, and moved back where it answers otherwise. Twice is once; after
+a kill, the next call goes on.
+
+A VERSION is an id (its first 4 digits or more will do) or a role."""
+
+RETRAIN = """By RETRAIN_WITH: ec2, ssm or sagemaker. The same batch is begun once; an
+attempt that failed is followed by another, three in all."""
+
+BUNDLE = """Where RETRAIN_REPOSITORY is s3://bucket/key: all branches and tags as one file.
+A machine puts it back with the commits of its run; nobody's are overwritten."""
+
+SCHEDULE = """`churn-drift run --schedule` starts runs; each run's output lies in
+.churn-drift/runs. A probe asks `churn-drift schedule status --check`, or reads
+.churn-drift/health.json."""
+
+RUN_NOW = """The scheduler starts it at once, or as soon as its present run has ended. Where
+no scheduler runs, this command is the run."""
+
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Run one subcommand; its exit code."""
@@ -59,7 +92,8 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     parsed = parser(prog).parse_args(arguments)
     try:
         os.chdir(_root(needed=parsed.command != "keys"))  # a server's image has keys and no repository
-        read_env()
+        if getattr(parsed, "schedule", None) is None:  # else each of its runs reads it anew
+            read_env()
         return _COMMANDS[parsed.command](parsed)
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, run it again to go on", file=sys.stderr)
@@ -90,6 +124,12 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     run.add_argument("--data", type=_path, metavar="PATH", help="a Cell2Cell CSV (plain, gz, s3://) for this run only")
     run.add_argument("--no-publish", action="store_true", help="do not put the run into MLflow")
     run.add_argument("--no-promote", action="store_true", help="leave models/champion as it is")
+    run.add_argument("--push", action="store_true", help="then `dvc push`, and with AWS the copies of `upload`")
+    run.add_argument("--commit", action="store_true", help="then commit what the run wrote, and nothing else")
+    mode = run.add_mutually_exclusive_group()
+    mode.add_argument("--aws", action="store_true", help="this run on AWS, whatever USE_AWS says")
+    mode.add_argument("--local", action="store_true", help="this run on this machine, whatever USE_AWS says")
+    _times(run.add_argument_group("again and again"))
     land = add("land", "validate a batch of customers, or labels, and land it", LAND)
     what = land.add_mutually_exclusive_group(required=True)
     what.add_argument("file", type=_path, nargs="?", metavar="FILE", help="CSV of raw records, or of CustomerID,Churn")
@@ -104,11 +144,31 @@ def parser(prog: str = PROG) -> argparse.ArgumentParser:
     )
     remote = add("remote", "choose where `dvc push` and `dvc pull` go", REMOTE)
     remote.add_argument("name", nargs="?", choices=("local", "s3"), help="default: by USE_AWS")
-    add("doctor", "say what is wrong with this machine's set-up, and how to mend it", DOCTOR)
+    doctor = add("doctor", "say what is wrong with this machine's set-up, and how to mend it", DOCTOR)
+    doctor.add_argument("--aws", action="store_true", help="check every permission of AWS mode instead")
+    doctor.add_argument(
+        "--policy", action="store_true", help="print the IAM policy that grants them, and check nothing"
+    )
+    for name, summary, more in (
+        ("upload", "copy data, models, reports and the inference log to S3", UPLOAD),
+        ("download", "copy them back", DOWNLOAD),
+    ):
+        add(name, summary, more).add_argument("folders", nargs="*", metavar="FOLDER", help="default: all of them")
+    deploy = add("deploy", "roll a version out to where it answers, and prove that it does", DEPLOY)
+    deploy.add_argument("version", nargs="?", metavar="VERSION", help="default: the champion")
+    add("bundle", "put the repository where AWS's machines find it that reach no git server", BUNDLE)
+    retrain = add("retrain", "start the pipeline on AWS for a batch", RETRAIN)
+    retrain.add_argument("batch", metavar="BATCH", help="its name, such as inbox/x.csv, or the handle of its run")
+    retrain.add_argument("--wait", type=float, metavar="SECONDS", help="for its end, and tell how it ended")
+    for command in (deploy, retrain):
+        mode = command.add_mutually_exclusive_group()
+        mode.add_argument("--aws", action="store_true", default=None, help="AWS mode, whatever USE_AWS says")
+        mode.add_argument("--local", action="store_false", dest="aws", help="local mode")
     publish = add("publish", "put what DVC made into MLflow", PUBLISH)
     publish.add_argument(
         "--exp", nargs="*", metavar="NAME", help="experiments of `dvc exp run`; all of them where none is named"
     )
+    _schedule(add("schedule", "what the scheduler does, and what it did", SCHEDULE))
     _keys(add("keys", "make, list and revoke keys of the server", KEYS))
     _models(add("models", "list, show, compare, verify and roll back versions", MODELS))
     return top
@@ -134,6 +194,28 @@ def _models(models: argparse.ArgumentParser) -> None:
     rollback.add_argument("--reason", default="asked for", help="for the ledger")
     verify = add("verify", "find and mend what disagrees with the pin", VERIFY)
     verify.add_argument("--check", action="store_true", help="mend nothing; exit with 2 where something disagrees")
+
+
+def _times(run: argparse._ArgumentGroup) -> None:
+    run.add_argument(
+        "--schedule",
+        metavar="TIMES",
+        help="run at these times until SIGTERM or Ctrl-C: 'daily 02:00', 'hourly :15', 'weekly mon,thu 02:00', "
+        "'every 15 minutes', or cron's '0 2 * * 1-5'; one run at a time, and one for all times that have passed",
+    )
+    run.add_argument("--zone", metavar="ZONE", help="whose clock TIMES goes by, such as Europe/Berlin (default: UTC)")
+    run.add_argument(
+        "--retry-minutes", type=float, metavar="N", help="pause before a failed run is tried once more (default: 5)"
+    )
+
+
+def _schedule(schedule: argparse.ArgumentParser) -> None:
+    actions = schedule.add_subparsers(dest="action", required=True, metavar="ACTION")
+    status = actions.add_parser("status", help="whether it runs, the next time, the last run, what waits")
+    status.add_argument("--check", action="store_true", help="one line; exit with 1 where something is not well")
+    past = actions.add_parser("history", help="the last runs and what they did")
+    past.add_argument("-n", type=int, default=20, metavar="N", help="how many (default: 20)")
+    actions.add_parser("run-now", help="a run at once", description=RUN_NOW)
 
 
 def _keys(keys: argparse.ArgumentParser) -> None:
@@ -171,9 +253,51 @@ def _fail(error: ChurnDriftError, code: int) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> int:
+    if parsed.schedule is not None:
+        return _run_for_ever(parsed)
+    if parsed.zone is not None or parsed.retry_minutes is not None:
+        raise ConfigError(
+            "--zone and --retry-minutes are for a scheduler; give --schedule with them, or leave them out"
+        )
     from churn_drift.commands.run import run
 
-    return run(data=parsed.data, promote=not parsed.no_promote, publish=not parsed.no_publish)
+    return run(
+        data=parsed.data,
+        promote=not parsed.no_promote,
+        publish=not parsed.no_publish,
+        push=parsed.push,
+        commit=parsed.commit,
+        aws=True if parsed.aws else False if parsed.local else None,
+    )
+
+
+def _run_for_ever(parsed: argparse.Namespace) -> int:
+    from churn_drift.commands.schedule import run_for_ever
+
+    own = ("command", "schedule", "zone", "retry_minutes")
+    options = [word for name, value in vars(parsed).items() if name not in own for word in _as_typed(name, value)]
+    retry = 5.0 if parsed.retry_minutes is None else parsed.retry_minutes
+    return run_for_ever(parsed.schedule, zone=parsed.zone or "UTC", retry_minutes=retry, options=options)
+
+
+def _as_typed(name: str, value: object) -> list[str]:
+    """An option and its value, as words of a command line; none where it was not given."""
+    if value is None or value is False:
+        return []
+    option = f"--{name.replace('_', '-')}"
+    return [option] if value is True else [option, str(value)]
+
+
+def _schedule_action(parsed: argparse.Namespace) -> int:
+    from churn_drift.commands import schedule
+
+    match parsed.action:
+        case "status":
+            return schedule.status(check=parsed.check)
+        case "history":
+            return schedule.show_history(count=parsed.n)
+        case _:
+            return schedule.run_now()
 
 
 def _land(parsed: argparse.Namespace) -> int:
@@ -199,9 +323,35 @@ def _remote(parsed: argparse.Namespace) -> int:
 
 
 def _doctor(parsed: argparse.Namespace) -> int:
-    from churn_drift.commands.doctor import doctor
+    from churn_drift.commands import doctor
 
-    return doctor()
+    if parsed.policy:
+        return doctor.policy()
+    return doctor.permissions() if parsed.aws else doctor.doctor()
+
+
+def _upload(parsed: argparse.Namespace) -> int:
+    from churn_drift.commands import upload
+
+    return upload.upload(parsed.folders) if parsed.command == "upload" else upload.download(parsed.folders)
+
+
+def _deploy(parsed: argparse.Namespace) -> int:
+    from churn_drift.commands.deploy import deploy
+
+    return deploy(parsed.version, aws=parsed.aws)
+
+
+def _bundle(parsed: argparse.Namespace) -> int:
+    from churn_drift.commands.bundle import bundle
+
+    return bundle()
+
+
+def _retrain(parsed: argparse.Namespace) -> int:
+    from churn_drift.commands.retrain import retrain
+
+    return retrain(parsed.batch, seconds=parsed.wait, aws=parsed.aws)
 
 
 def _publish(parsed: argparse.Namespace) -> int:
@@ -246,7 +396,13 @@ _COMMANDS = {
     "step": _step,
     "remote": _remote,
     "doctor": _doctor,
+    "upload": _upload,
+    "download": _upload,
+    "deploy": _deploy,
+    "retrain": _retrain,
+    "bundle": _bundle,
     "publish": _publish,
+    "schedule": _schedule_action,
     "models": _models_action,
     "keys": _keys_action,
 }

@@ -10,7 +10,7 @@ LANDED = "landed"
 """landed/NAME.csv: what has been taken in from the inbox, kept as it came."""
 
 QUARANTINE = "quarantine"
-"""quarantine/NAME.csv and quarantine/NAME.error.txt."""
+"""quarantine/NAME and quarantine/NAME.error.txt, NAME with its ending."""
 
 CHAMPION = "models/champion"
 """The files of models/champion, profile.json last: who reads it sees a whole model or the one before."""
@@ -19,7 +19,7 @@ DATA, MODELS, REPORTS, INFERENCE = "data", "models", "reports", "inference"
 """Copies of the folders of these names, for people and tools without DVC."""
 
 RELEASES = "releases"
-"""releases/VERSION/lambda.zip and model.tar.gz: what CloudFormation and SageMaker are given."""
+"""releases/HASH/lambda.zip, releases/VERSION/model.tar.gz, and where there is no git server releases/NAME.bundle."""
 
 LOCKS = "locks"
-"""locks/NAME.json: leases, made by conditional writes."""
+"""locks/NAME.json: leases, made by conditional writes, and what a run on EC2 told: .outcome.json and .log."""

@@ -1,27 +1,77 @@
 """`churn-drift doctor`: what is wrong with this machine's set-up, one line a check."""
 
+import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from churn_drift.aws import settings
 from churn_drift.commands import machine
 from churn_drift.errors import ConfigError
 from churn_drift.findings import Check, Finding, examine, skip
 
+if TYPE_CHECKING:
+    from churn_drift.aws.policy_document import Account
+
 WELL, WRONG = 0, 2
+
+_UNTRIED = "were not tried: have iam:SimulatePrincipalPolicy allowed, and IAM is asked for them"
 
 
 def doctor() -> int:
     """0, or 2 where something is wrong. A secret is never printed."""
+    return _tell(_checks())
+
+
+def permissions() -> int:
+    """0, or 2 where AWS does not grant what the pipeline needs there. Nothing is started and nothing left behind."""
+    from churn_drift.aws import permissions, policy_document
+
+    return _tell(permissions.checks(os.environ, policy_document.grants(os.environ, _account())), untried=_UNTRIED)
+
+
+def policy() -> int:
+    """0: the IAM policy is on stdout."""
+    from churn_drift.aws import policy_document
+
+    print(json.dumps(policy_document.policy(policy_document.grants(os.environ, _account())), indent=2))
+    return WELL
+
+
+def _tell(checks: Iterable[Check], *, untried: str = "") -> int:
+    """The exit code; untried: what is said of checks that could not be made."""
     states = []
-    for name, finding in examine(_checks()):
+    for name, finding in examine(checks):
         print(finding.line(name), flush=True)
         states.append(finding.state)
     faults = states.count("WRONG")
-    print(f"{faults} of {len(states)} checks found something wrong" if faults else "nothing is wrong")
+    skipped = states.count("skip")
+    print(f"{faults} of {len(states)} checks found something wrong" if faults else "nothing is wrong", end="")
+    print(f"; {skipped} {untried}" if untried and skipped else "")
     return WRONG if faults else WELL
+
+
+def _account() -> "Account":
+    """As the environment's ARNs name it, else as AWS does."""
+    from botocore.session import Session
+
+    from churn_drift.aws import sagemaker_release, sns
+    from churn_drift.aws.asking import asked
+    from churn_drift.aws.policy_document import INSTANCE_ROLE, Account, names_no_account
+    from churn_drift.aws.services import service
+
+    region = Session().get_config_variable("region")
+    if not region:
+        raise ConfigError("AWS_DEFAULT_REGION is not set; put AWS_DEFAULT_REGION=eu-central-1 into .env, or export it")
+    if names_no_account(os.environ):
+        return Account("", region)
+    said = " ".join(os.environ.get(name, "") for name in (sns.VARIABLE, INSTANCE_ROLE, sagemaker_release.ROLE))
+    if found := re.search(r":(\d{12}):", said):
+        return Account(found[1], region)
+    with asked("the account's number"):
+        return Account(service("sts").get_caller_identity()["Account"], region)
 
 
 def _checks() -> Iterator[Check]:

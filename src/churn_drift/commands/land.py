@@ -1,26 +1,28 @@
 """`churn-drift land`: a validated batch, labels, or what the server has logged, into data/landed."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Sequence
 from datetime import UTC, datetime, time
 from pathlib import Path
 
-import pandas as pd
+import pyarrow
 
-from churn_drift import paths, schema
 from churn_drift.data import io
-from churn_drift.data.landing import Landed, batch_files, land_batch, land_labels
-from churn_drift.data.preprocess import typed_cells
+from churn_drift.data.landing import Landed, land_batch, land_labels
 from churn_drift.errors import DataError
-from churn_drift.tracking import dvc
+from churn_drift.production import landed as pins
+from churn_drift.production import lease
+from churn_drift.production.intake import history, is_labels, landed_customers
 
 
 def land(path: str) -> int:
     """Land the file; labels are told from records by their two columns."""
-    raw = io.read_raw(path)
-    labels = set(raw.columns) == {schema.ID, schema.LABEL}
-    landed = land_labels(raw, source=path) if labels else land_batch(raw, source=path, history=_history())
-    _keep(landed, "labels" if labels else "customers")
+    with lease.taken(lease.RUN, what="land"):
+        pins.bring()
+        raw = io.read_raw(path)
+        labels = is_labels(raw)
+        landed = land_labels(raw, source=path) if labels else land_batch(raw, source=path, history=history())
+        _keep(landed, "labels" if labels else "customers")
     return 0
 
 
@@ -30,14 +32,22 @@ def land_log(where: str | None, *, since: str | None, until: str | None) -> int:
     where  a folder or s3://bucket/prefix; None: what SERVE_LOG says
     """
     from churn_drift.capture import place, store
-    from churn_drift.capture.next_batch import next_batch
 
     source = where or place.place_of(os.environ)
     if not place.is_remote(source):
         _check_folder(source)
     parts = store.parts(source, since=_moment(since, time.min), until=_moment(until, time.max))
-    history = _history()
-    batch = next_batch(parts, known={c for known in (*history.values(), _landed()) for c in known}, source=source)
+    with lease.taken(lease.RUN, what="land"):
+        return _land_new(source, parts)
+
+
+def _land_new(source: str, parts: Sequence[pyarrow.Table]) -> int:
+    from churn_drift.capture.next_batch import next_batch
+
+    pins.bring()
+    before = history()
+    known = {customer for one in (*before.values(), landed_customers()) for customer in one}
+    batch = next_batch(parts, known=known, source=source)
     left_out = {
         "scored without CustomerID": batch.anonymous,
         "scored again later": batch.repeated,
@@ -49,7 +59,7 @@ def land_log(where: str | None, *, since: str | None, until: str | None) -> int:
     if batch.cells.empty:
         print("no new customers in it; nothing to do")
         return 0
-    _keep(land_batch(batch.cells, source=source, history=history), "customers")
+    _keep(land_batch(batch.cells, source=source, history=before), "customers")
     return 0
 
 
@@ -65,34 +75,11 @@ def _check_folder(folder: str) -> None:
 
 
 def _keep(landed: Landed, what: str) -> None:
-    _pin(landed.path.parent)
+    pins.pin()
     if landed.new:
         print(f"landed {landed.rows:,} {what} in {landed.path}; `churn-drift run` takes them in")
     else:
         print(f"these {landed.rows:,} {what} have landed before, in {landed.path}; nothing to do")
-
-
-def _pin(folder: Path) -> None:
-    """The folder as data that DVC versions and pushes; once pinned, `dvc repro` keeps the pin."""
-    if folder.is_dir() and not folder.with_suffix(".dvc").exists():
-        dvc.add(folder)
-
-
-def _history() -> dict[str, Collection[int]]:
-    """The customers that the history already holds; none before the first run."""
-    if not paths.PROCESSED.exists():
-        return {}
-    return {str(paths.PROCESSED): set(io.read_frame(paths.PROCESSED)[schema.ID])}
-
-
-def _landed() -> set[int]:
-    """The customers of every landed batch."""
-    return {customer for path in batch_files() for customer in _customers(io.read_raw(path), path)}
-
-
-def _customers(raw: pd.DataFrame, path: Path) -> list[int]:
-    cells, column = raw[schema.ID], schema.BY_NAME[schema.ID]
-    return typed_cells(cells, column, source=str(path), zero_is_missing=False).tolist()
 
 
 def _moment(when: str | None, of_day: time) -> datetime | None:

@@ -16,9 +16,12 @@ from churn_drift.errors import ChurnDriftError, PipelineError
 _STAGE_FAILED = re.compile(r"exited with (\d+)")
 
 
-def reproduce() -> None:
-    """`dvc repro`, its output passed on. Raises ChurnDriftError where a stage refused its input, else PipelineError."""
-    status, said = _run(["repro"])
+def reproduce(*targets: str) -> None:
+    """`dvc repro`, its output passed on. Raises ChurnDriftError where a stage refused its input, else PipelineError.
+
+    targets  stages to reproduce, with what they need; none: all
+    """
+    status, said = _run(["repro", *targets])
     if status:
         refused = _STAGE_FAILED.search(said)
         if refused and refused[1] == "2":
@@ -42,6 +45,16 @@ def checkout(path: Path) -> None:
 def pull(path: Path) -> None:
     """`dvc pull`: bring it from the default remote."""
     _quietly(["pull", str(path)])
+
+
+def push(remote: str | None = None) -> None:
+    """`dvc push`: what is pinned and locked, to a remote, else to the default one."""
+    _quietly(["push", *(["--remote", remote] if remote else [])])
+
+
+def point(remote: str, url: str) -> None:
+    """`dvc remote modify --local`: where a remote is, for this clone."""
+    _quietly(["remote", "modify", "--local", remote, "url", url])
 
 
 def is_pinned(path: Path, *, pin: Path | None = None) -> bool:
