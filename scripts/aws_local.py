@@ -5,7 +5,8 @@
 An emulator, ministack, gets the stack of infra/template.yaml by scripts/aws_stack.py, over HTTP and by boto3's own
 clients, and really runs the Lambda's zip when a batch arrives. Two things stand in for AWS here: this script for the
 EC2 instance (it runs what the instance's user data runs, in a new clone), and tests/aws/fake_sagemaker.py for the
-endpoint (it really starts our container's program on the model's archive). All of it stays in .cache/aws-local.
+endpoint (it really starts our container's program on the model's archive). All of it stays in .cache/aws-local; what
+the tools say and this leaves out stands in said.log there.
 """
 
 import argparse
@@ -42,6 +43,12 @@ BUNDLE = f"s3://{BUCKET}/releases/repository.bundle"
 REGION = "eu-central-1"
 ROWS = 5_000
 PATIENCE = 300.0
+CHATTER = re.compile(
+    r"A\s+\S+/|Stage '|Running stage|> python|Updating lock|To track|To enable|\s+git add|\s+dvc config|Verifying data"
+    r"|Use `dvc push`|\d\d (hold|promote): |\d\d \d+ 0\.|Each batch, scored| # rows|drift: share of features"
+    r"|  \w+_IN_PROGRESS |  UPDATE_COMPLETE "
+)
+"""Lines that would hide the others."""
 
 Found = TypeVar("Found")
 
@@ -212,11 +219,15 @@ class World:
         }
         said = ["$", *(Path(word).name if word == sys.executable else word for word in command)]
         say(who, " ".join(said))
-        with subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as process:
+        with (
+            (HOME / "said.log").open("a") as log,
+            subprocess.Popen(
+                command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            ) as process,
+        ):
             for line in process.stdout or ():
-                if re.search(r"\S", line):
+                log.write(line)
+                if line.strip() and not CHATTER.match(line):
                     say(who, line.rstrip())
         if process.returncode not in (0, 3):
             sys.exit(f"{who}: `{' '.join(said[1:])}` ended with {process.returncode}")

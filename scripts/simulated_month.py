@@ -1,6 +1,6 @@
 """A month of daily batches by a fast clock ends where one `dvc repro` over the same batches ends, byte for byte.
 
-    python -m scripts.simulated_month [--days 30] [--rows 500]
+    python scripts/simulated_month.py [--days 30] [--rows 500]
 
 In two copies of a small repository (nothing here changes). In the first, each day at 01:00 a file of new customers and
 the labels of yesterday's are put into the inbox, and the scheduler, whose clock runs some thousand times too fast,
@@ -30,6 +30,8 @@ from churn_drift.scheduler.child import Child
 from churn_drift.scheduler.history import Run
 from churn_drift.scheduler.loop import Loop, World
 from churn_drift.scheduler.times import parse
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.end_to_end.repository import Repository, copy_of, finish, stages_run
 
 START = datetime(2026, 12, 1, tzinfo=UTC)

@@ -20,9 +20,10 @@ EXIT_CODES = """exit codes:
 RUN = """Takes in what waits in data/inbox (CSV files of customers or of labels; what is
 refused goes to data/quarantine), then reproduces: stages whose inputs have not
 changed do not run again. A candidate that was never champion is promoted to
-models/champion, with a line in models/ledger.jsonl. People are told of drift,
-promotions, holds and failures, each once. One run at a time; what a killed one
-has left undone, the next one does."""
+models/champion, with a line in models/ledger.jsonl; in AWS mode it goes to
+SAGEMAKER_ENDPOINT, where that is set. People are told of drift, promotions,
+holds and failures, each once. One run at a time; what a killed one has left
+undone, the next one does."""
 
 LAND = """The same content twice is once. `churn-drift run` takes in what has landed;
 labels that landed count from the batch after the one they belong to.
