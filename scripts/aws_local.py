@@ -177,7 +177,7 @@ class World:
         machine, bundle = HOME / f"machine-{self.runs}", HOME / f"machine-{self.runs}.bundle"
         self.s3.download_file(BUCKET, BUNDLE.removeprefix(f"s3://{BUCKET}/"), str(bundle))
         self.do("ec2", HOME, "git", "clone", "--quiet", str(bundle), str(machine))
-        command = ["-m", "churn_drift.aws.remote_run", "--run", run, "--batch", tags[remote_runs.BATCH_TAG]]
+        command = ["-m", "churn_drift.aws.machines.remote_run", "--run", run, "--batch", tags[remote_runs.BATCH_TAG]]
         self.do("ec2", machine, sys.executable, *command, "--commit", commit)
         self.ec2.terminate_instances(InstanceIds=[instance["InstanceId"]])
         outcome = self.read(remote_runs.outcome_key(run))

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from churn_drift.aws import deploy_model, sagemaker_archive
+from churn_drift.aws import deploy_model
 from churn_drift.aws.deploy_model import SageMakerDeployer, deployer
+from churn_drift.aws.endpoint import sagemaker_archive
 from churn_drift.aws.leases import Leases
 from churn_drift.aws.services import service
 from churn_drift.commands.local_server import LocalServer

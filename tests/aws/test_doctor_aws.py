@@ -79,7 +79,7 @@ def methods() -> set[str]:
 def called() -> dict[str, set[str]]:
     """boto3's methods that each module of the package calls or pages through."""
     found = {}
-    for path in [*sorted((ROOT / "src/churn_drift/aws").glob("*.py")), ROOT / "src/churn_drift/commands/doctor.py"]:
+    for path in [*sorted((ROOT / "src/churn_drift/aws").rglob("*.py")), ROOT / "src/churn_drift/commands/doctor.py"]:
         if path.stem in (*LAMBDA, "policy_document", "permissions"):
             continue
         tree = ast.parse(path.read_text())
@@ -100,7 +100,7 @@ TRANSFERS = {"create_transfer_manager", "upload_file", "upload_fileobj", "downlo
 
 
 def test_clients_are_made_nowhere_else():
-    texts = {path: path.read_text() for path in (ROOT / "src/churn_drift").rglob("*.py") if path.parent.name != "aws"}
+    texts = {path: path.read_text() for path in (ROOT / "src/churn_drift").rglob("*.py") if "aws" not in path.parts}
     makers = [path.name for path, text in texts.items() if "aws.services import" in text or "import boto3" in text]
     assert makers == ["doctor.py"]
 

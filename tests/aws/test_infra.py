@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from churn_drift.aws import policy_document
-from churn_drift.aws.lambda_settings import Settings
+from churn_drift.aws.look.lambda_settings import Settings
 from churn_drift.aws.policy_document import Account
 from scripts import aws_stack
 from scripts.infra_template import FILE, look_environment, template
@@ -94,7 +94,7 @@ def test_the_function_gets_variables_that_it_understands(owner, stack):
     assert settings.trainer == "ec2"
     assert given["EC2_LAUNCH_TEMPLATE"] == names["LaunchTemplate"]
     assert function["Timeout"] * 6 <= template()["Resources"]["InboxQueue"]["Properties"]["VisibilityTimeout"]
-    read = "".join(path.read_text() for path in (ROOT / "src/churn_drift/aws").glob("*.py"))
+    read = "".join(path.read_text() for path in (ROOT / "src/churn_drift/aws").rglob("*.py"))
     assert [name for name in given if f'"{name}"' not in read] == []
 
 
@@ -299,7 +299,7 @@ def test_an_instance_runs_the_batch_of_its_tags_keeps_its_log_and_ends(boot):
         "dnf install --quiet --assumeyes git make python3.11",
         "git clone --quiet https://example.org/churn-drift.git ~/churn-drift",
         "make --silent .venv/ready",
-        "python -m churn_drift.aws.remote_run --run day-1a2b3c4d-1 --batch day.csv@abc --commit v1",
+        "python -m churn_drift.aws.machines.remote_run --run day-1a2b3c4d-1 --batch day.csv@abc --commit v1",
         "aws s3 cp --quiet /var/log/churn-drift.log s3://b/locks/retrain-day-1a2b3c4d-1.log",
         "shutdown -h now",
     ]
@@ -311,7 +311,7 @@ def test_an_instance_that_cannot_clone_ends_all_the_same(boot):
 
 def test_an_instance_started_by_hand_runs_the_stacks_own_commit(boot):
     run = next(call for call in boot() if call.startswith("python"))
-    assert run == "python -m churn_drift.aws.remote_run --run by-hand-i-1 --batch by-hand-i-1 --commit HEAD"
+    assert run == "python -m churn_drift.aws.machines.remote_run --run by-hand-i-1 --batch by-hand-i-1 --commit HEAD"
 
 
 def test_sources_may_come_as_a_bundle_from_the_bucket(boot):

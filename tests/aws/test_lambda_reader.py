@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from churn_drift import schema
-from churn_drift.aws.batch_reader import BatchReader
+from churn_drift.aws.look.batch_reader import BatchReader
 from churn_drift.columns import Codes, concatenate
 from churn_drift.data.frames import columns_of
 from churn_drift.data.io import read_raw

@@ -2,7 +2,7 @@
 
 import pytest
 
-from churn_drift.aws.lambda_settings import Settings
+from churn_drift.aws.look.lambda_settings import Settings
 from churn_drift.drift import Limits
 from churn_drift.errors import ConfigError
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from churn_drift.aws.remote_runs import REPOSITORY
+from churn_drift.aws.machines.remote_runs import REPOSITORY
 from tests.contracts.reach import ROOT
 from tests.remote.conftest import client, moto
 
@@ -170,7 +170,7 @@ def test_a_run_on_an_instance_takes_the_newest_sources_and_tells_the_bucket_how_
     command = [
         sys.executable,
         "-m",
-        "churn_drift.aws.remote_run",
+        "churn_drift.aws.machines.remote_run",
         "--commit",
         "main",
         "--batch",

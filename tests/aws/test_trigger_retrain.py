@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from churn_drift.aws import ec2_command, ec2_instance, remote_runs, sagemaker_job, services, trigger_retrain
-from churn_drift.aws.ec2_command import Command
-from churn_drift.aws.ec2_instance import Instance
-from churn_drift.aws.remote_runs import Run
+from churn_drift.aws import services, trigger_retrain
+from churn_drift.aws.machines import ec2_command, ec2_instance, remote_runs, sagemaker_job
+from churn_drift.aws.machines.ec2_command import Command
+from churn_drift.aws.machines.ec2_instance import Instance
+from churn_drift.aws.machines.remote_runs import Run
 from churn_drift.aws.trigger_retrain import Retraining, trainer, trigger
 from churn_drift.errors import ConfigError, PipelineError
 from tests.aws.emulators import BUCKET, REQUEST_LIMIT, SLOW_DOWN, Refusals, World, refusing, world
@@ -185,7 +186,7 @@ def test_the_command_s_lines_reach_the_instance_s_python_as_they_are(tmp_path: P
     lines = ec2_command.script(Run(batch, 2, "main"), {"EC2_FOLDER": str(folder)})
     said = subprocess.run(["sh", "-c", "\n".join(lines)], capture_output=True, text=True, check=True, env={}).stdout
     key = f"{remote_runs.key_of(batch)}-2"
-    module = "churn_drift.aws.remote_run"
+    module = "churn_drift.aws.machines.remote_run"
     assert said.splitlines() == ["-m", module, "--commit", "main", "--batch", batch, "--run", key]
     assert list(folder.iterdir()) == [folder / ".venv"]
     assert shlex.split(lines[-1])[-1] == key

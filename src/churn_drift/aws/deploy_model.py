@@ -18,13 +18,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from churn_drift import paths
-from churn_drift.aws import sagemaker_archive, settings
+from churn_drift.aws import settings
 from churn_drift.aws.asking import asked
 from churn_drift.aws.client import code
-from churn_drift.aws.leases import Hold, Leases, held
-from churn_drift.aws.sagemaker_archive import Records
-from churn_drift.aws.sagemaker_endpoint import IN_SERVICE, Endpoint, State
-from churn_drift.aws.sagemaker_release import (
+from churn_drift.aws.endpoint import sagemaker_archive
+from churn_drift.aws.endpoint.sagemaker_archive import Records
+from churn_drift.aws.endpoint.sagemaker_endpoint import IN_SERVICE, Endpoint, State
+from churn_drift.aws.endpoint.sagemaker_release import (
     Hosting,
     Release,
     archive_key,
@@ -33,6 +33,7 @@ from churn_drift.aws.sagemaker_release import (
     release,
     version_in,
 )
+from churn_drift.aws.leases import Hold, Leases, held
 from churn_drift.aws.services import service
 from churn_drift.aws.variables import number
 from churn_drift.errors import ModelError, PipelineError

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from churn_drift.aws import layout
-from churn_drift.aws.batch_look import World, look
-from churn_drift.aws.batch_report import is_batch
-from churn_drift.aws.events import Asked, Look, Run, Unknown, tasks
-from churn_drift.aws.lambda_settings import Settings
+from churn_drift.aws.look.batch_look import World, look
+from churn_drift.aws.look.batch_report import is_batch
+from churn_drift.aws.look.events import Asked, Look, Run, Unknown, tasks
+from churn_drift.aws.look.lambda_settings import Settings
 from churn_drift.aws.services import FAULTS, service
 from churn_drift.aws.sns import SnsNotifier
 from churn_drift.errors import ChurnDriftError

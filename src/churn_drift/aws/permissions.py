@@ -11,8 +11,8 @@ from functools import cache, partial
 from typing import Any
 
 from churn_drift.aws.client import code
-from churn_drift.aws.ec2_command import INSTANCE
-from churn_drift.aws.ec2_instance import TEMPLATE
+from churn_drift.aws.machines.ec2_command import INSTANCE
+from churn_drift.aws.machines.ec2_instance import TEMPLATE
 from churn_drift.aws.policy_document import Grant
 from churn_drift.aws.services import FAULTS, said, service
 from churn_drift.errors import PipelineError

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from churn_drift.aws import layout, settings, sns
-from churn_drift.aws.bundles import is_bundle
-from churn_drift.aws.ec2_command import INSTANCE
-from churn_drift.aws.ec2_instance import TEMPLATE
-from churn_drift.aws.remote_runs import REPOSITORY
+from churn_drift.aws.endpoint.sagemaker_release import ALARMS, ENDPOINT
+from churn_drift.aws.endpoint.sagemaker_release import ROLE as SAGEMAKER_ROLE
+from churn_drift.aws.machines.bundles import is_bundle
+from churn_drift.aws.machines.ec2_command import INSTANCE
+from churn_drift.aws.machines.ec2_instance import TEMPLATE
+from churn_drift.aws.machines.remote_runs import REPOSITORY
 from churn_drift.aws.s3_upload import KMS_KEY
-from churn_drift.aws.sagemaker_release import ALARMS, ENDPOINT
-from churn_drift.aws.sagemaker_release import ROLE as SAGEMAKER_ROLE
 from churn_drift.aws.trigger_retrain import KINDS
 from churn_drift.aws.trigger_retrain import WITH as RETRAIN
 from churn_drift.aws.variables import needed, word

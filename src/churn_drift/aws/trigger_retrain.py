@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache
 
-from churn_drift.aws import remote_runs, settings
+from churn_drift.aws import settings
 from churn_drift.aws.asking import is_passing
-from churn_drift.aws.ec2_command import Command
-from churn_drift.aws.ec2_instance import Instance
 from churn_drift.aws.leases import Hold, Leases, Note, held
-from churn_drift.aws.remote_runs import Machine, Run, State
-from churn_drift.aws.sagemaker_job import Job
+from churn_drift.aws.machines import remote_runs
+from churn_drift.aws.machines.ec2_command import Command
+from churn_drift.aws.machines.ec2_instance import Instance
+from churn_drift.aws.machines.remote_runs import Machine, Run, State
+from churn_drift.aws.machines.sagemaker_job import Job
 from churn_drift.aws.services import service
 from churn_drift.aws.variables import word
 from churn_drift.errors import ConfigError, PipelineError

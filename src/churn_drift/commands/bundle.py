@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from churn_drift.aws import remote_runs
+from churn_drift.aws.machines import remote_runs
 from churn_drift.errors import ConfigError
 
 
@@ -12,7 +12,7 @@ def bundle() -> int:
     url = remote_runs.repository(os.environ)
     if not url.startswith("s3://"):
         raise ConfigError(f"{remote_runs.REPOSITORY}: {url} is a git server's; `git push` does it")
-    from churn_drift.aws import bundles
+    from churn_drift.aws.machines import bundles
 
     bundles.put(Path.cwd(), url)
     print(f"Put all branches and tags into {url}.")

@@ -57,8 +57,9 @@ def _account() -> "Account":
     """As the environment's ARNs name it, else as AWS does."""
     from botocore.session import Session
 
-    from churn_drift.aws import sagemaker_release, sns
+    from churn_drift.aws import sns
     from churn_drift.aws.asking import asked
+    from churn_drift.aws.endpoint import sagemaker_release
     from churn_drift.aws.policy_document import INSTANCE_ROLE, Account, names_no_account
     from churn_drift.aws.services import service
 

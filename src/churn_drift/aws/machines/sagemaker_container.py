@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from churn_drift import paths
-from churn_drift.aws import remote_run
-from churn_drift.aws.remote_runs import NEWEST
-from churn_drift.aws.sagemaker_job import SOURCE
+from churn_drift.aws.machines import remote_run
+from churn_drift.aws.machines.remote_runs import NEWEST
+from churn_drift.aws.machines.sagemaker_job import SOURCE
 from churn_drift.errors import ChurnDriftError, ConfigError
 
 ROOT = "/opt/ml"

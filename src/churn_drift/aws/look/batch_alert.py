@@ -3,7 +3,7 @@
 import os
 from urllib.parse import quote
 
-from churn_drift.aws.batch_report import Batch, Document
+from churn_drift.aws.look.batch_report import Batch, Document
 from churn_drift.ports import Message
 
 NAMED = 5

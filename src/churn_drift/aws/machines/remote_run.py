@@ -1,6 +1,6 @@
 """The production run on a machine of AWS: newest sources, newest data, run, push; one of them at a time in a bucket.
 
-    .venv/bin/python -m churn_drift.aws.remote_run --commit main --batch inbox/x.csv --run x-1a2b3c4d-1
+    .venv/bin/python -m churn_drift.aws.machines.remote_run --commit main --batch inbox/x.csv --run x-1a2b3c4d-1
 
 in a clone of the repository. Exit code 0: done; 1: failed, its last line says why. Either way the bucket is told
 (`remote_runs.outcome_key`), whoever waits for it.
@@ -15,11 +15,12 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from churn_drift.aws import bundles, remote_runs, settings
+from churn_drift.aws import settings
 from churn_drift.aws.asking import asked
 from churn_drift.aws.inbox import SETTLED_LATER, S3Inbox
 from churn_drift.aws.leases import Leases, held
-from churn_drift.aws.remote_runs import NEWEST
+from churn_drift.aws.machines import bundles, remote_runs
+from churn_drift.aws.machines.remote_runs import NEWEST
 from churn_drift.aws.services import service
 from churn_drift.errors import ChurnDriftError, PipelineError
 from churn_drift.ports import STATE

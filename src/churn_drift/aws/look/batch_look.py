@@ -12,12 +12,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from churn_drift.aws import batch_alert, batch_report
-from churn_drift.aws.batch_report import Batch
 from churn_drift.aws.client import code
-from churn_drift.aws.lambda_settings import Settings
 from churn_drift.aws.leases import Hold, Leases, held
-from churn_drift.aws.reference import champion
+from churn_drift.aws.look import batch_alert, batch_report
+from churn_drift.aws.look.batch_report import Batch
+from churn_drift.aws.look.lambda_settings import Settings
+from churn_drift.aws.look.reference import champion
 from churn_drift.aws.services import FAULTS
 from churn_drift.errors import ChurnDriftError
 from churn_drift.ports import Message, Notifier

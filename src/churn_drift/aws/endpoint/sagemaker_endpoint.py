@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from churn_drift.aws.asking import asked, is_passing
 from churn_drift.aws.client import code, reason
-from churn_drift.aws.sagemaker_release import Release, Request, tag_list, version_in
+from churn_drift.aws.endpoint.sagemaker_release import Release, Request, tag_list, version_in
 from churn_drift.errors import PipelineError
 
 IN_SERVICE = "InService"

@@ -7,10 +7,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from churn_drift.aws import remote_runs
 from churn_drift.aws.asking import asked
 from churn_drift.aws.client import code
-from churn_drift.aws.remote_runs import Run, State
+from churn_drift.aws.machines import remote_runs
+from churn_drift.aws.machines.remote_runs import Run, State
 from churn_drift.aws.services import service
 from churn_drift.aws.variables import needed, number
 
@@ -86,7 +86,7 @@ def script(run: Run, environment: Mapping[str, str]) -> list[str]:
         "set -eu",
         'export HOME="${HOME:-/root}"',
         f"cd {folder}",
-        f"exec .venv/bin/python -m churn_drift.aws.remote_run {shlex.join(words)}",
+        f"exec .venv/bin/python -m churn_drift.aws.machines.remote_run {shlex.join(words)}",
     ]
 
 

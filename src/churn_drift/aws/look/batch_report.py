@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from churn_drift.aws import layout
-from churn_drift.aws.batch_reader import BatchReader
 from churn_drift.aws.client import code
-from churn_drift.aws.lambda_settings import Settings
-from churn_drift.aws.reference import Reference
+from churn_drift.aws.look.batch_reader import BatchReader
+from churn_drift.aws.look.lambda_settings import Settings
+from churn_drift.aws.look.reference import Reference
 from churn_drift.aws.services import FAULTS
 from churn_drift.drift import Profile, check, merge, profile
 from churn_drift.errors import DataError

@@ -12,10 +12,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from churn_drift.aws import remote_runs, settings
+from churn_drift.aws import settings
 from churn_drift.aws.asking import asked
 from churn_drift.aws.client import code
-from churn_drift.aws.remote_runs import Run, State
+from churn_drift.aws.machines import remote_runs
+from churn_drift.aws.machines.remote_runs import Run, State
 from churn_drift.aws.services import service
 from churn_drift.aws.variables import needed
 

@@ -1,0 +1,1 @@
+"""A model as SageMaker hosts it: its archive, its configuration, its endpoint."""

@@ -1,0 +1,1 @@
+"""The Lambda's look at a batch: read it, count it, judge it, tell of it."""
