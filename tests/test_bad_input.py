@@ -16,6 +16,7 @@ from churn_drift.data import files, io
 from churn_drift.data.batch_files import write_batches
 from churn_drift.errors import PipelineError
 from churn_drift.model import bundle
+from churn_drift.ports import STATE
 from churn_drift.stages import drift_check, entry, preprocess, train_baseline
 from churn_drift.tracking import dvc
 
@@ -23,7 +24,9 @@ COMMANDS = {"run": ["run", "--data"], "land": ["land"], "step": ["step", "--batc
 
 
 def contents(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Every file but those in which a machine remembers its own runs."""
+    files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if not name.startswith(f"{STATE}/")}
 
 
 @pytest.fixture(autouse=True)

@@ -104,9 +104,9 @@ def test_sigterm_lets_the_run_end_and_then_ends_the_scheduler_with_0(start: Star
 def test_a_second_signal_ends_the_run_and_what_it_has_started(start: Start) -> None:
     process = start("every 1 second")
     until(began)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     until(lambda: "another signal ends it now" in said())
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
     assert [run.result for run in history.read()] == ["SIGTERM"]
     assert lease.owner(lease.RUN) is None  # the run's `sleep` held it too
