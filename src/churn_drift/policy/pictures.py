@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from churn_drift import plotting
 from churn_drift.data.files import Table
 from churn_drift.data.scores import Scored
 from churn_drift.model import curves as points
+from churn_drift.plotting.heatmap import psi_heatmap
+from churn_drift.plotting.house import save
+from churn_drift.plotting.quality import calibration_gain
+from churn_drift.plotting.timeline import timeline
 from churn_drift.policy.comparison import Comparison
 
 Curves = Mapping[str, Table]
@@ -50,32 +53,38 @@ def draw(
     """timeline.png, drift.png and models.png, the same bytes for the same run."""
     folder.mkdir(parents=True, exist_ok=True)
     batches = [b.batch.removeprefix("batch_") for b in comparison.batches]
-    plotting.timeline(
+    save(
+        timeline(
+            batches=batches,
+            never=[b.never for b in comparison.batches],
+            policy=[b.policy for b in comparison.batches],
+            drifted=[r["drift"]["share_drifted"] for r in records],
+            promoted=[bool(r["promoted"]) for r in records],
+            policy_name=policy,
+            confidence=confidence,
+        ),
         folder / "timeline.png",
-        batches=batches,
-        never=[b.never for b in comparison.batches],
-        policy=[b.policy for b in comparison.batches],
-        drifted=[r["drift"]["share_drifted"] for r in records],
-        promoted=[bool(r["promoted"]) for r in records],
-        policy_name=policy,
-        confidence=confidence,
     )
     features = [f["name"] for f in records[0]["drift"]["features"]]
-    plotting.psi_heatmap(
+    save(
+        psi_heatmap(
+            features=features,
+            batches=batches,
+            psi=_by_feature(records, "psi"),
+            drifted=_by_feature(records, "drifted"),
+        ),
         folder / "drift.png",
-        features=features,
-        batches=batches,
-        psi=_by_feature(records, "psi"),
-        drifted=_by_feature(records, "drifted"),
     )
-    plotting.calibration_gain(
+    save(
+        calibration_gain(
+            never_calibration=curves["calibration_never"].rows,
+            policy_calibration=curves["calibration_policy"].rows,
+            never_gain=curves["gain_never"].rows,
+            policy_gain=curves["gain_policy"].rows,
+            policy_name=policy,
+            confidence=confidence,
+        ),
         folder / "models.png",
-        never_calibration=curves["calibration_never"].rows,
-        policy_calibration=curves["calibration_policy"].rows,
-        never_gain=curves["gain_never"].rows,
-        policy_gain=curves["gain_policy"].rows,
-        policy_name=policy,
-        confidence=confidence,
     )
 
 

@@ -1,0 +1,1 @@
+"""The pictures of reports, README and notebooks, in one house style."""
