@@ -32,7 +32,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from s3_server import free_port  # noqa: E402
 
-from churn_drift.aws import remote_runs  # noqa: E402
+from churn_drift.aws.machines import remote_runs  # noqa: E402
 from churn_drift.data.simulator import load_statistics, simulate  # noqa: E402
 from tests.aws.fake_sagemaker import FakeSageMaker, served  # noqa: E402
 
