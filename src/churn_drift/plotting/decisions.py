@@ -1,0 +1,172 @@
+"""What a policy did: gains, the evidence against its limits, who was champion when."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from churn_drift.config import Retrain
+from churn_drift.model.compare import Difference
+from churn_drift.plotting.house import BLUE, FAINT, GREEN, INK, ORANGE, SKY, batch_ticks, new_figure, style
+from churn_drift.plotting.intervals import whiskers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CHAMPIONS = 30
+
+
+def gains(*, batches: Sequence[str], gain: Sequence[Difference], mean: Difference, confidence: float) -> "Figure":
+    """AUC gained over never retraining, on the same customers, by batch: filled where the interval excludes 0.
+
+    The band is the mean's interval. An undefined gain leaves a gap.
+    """
+    with style():
+        figure = new_figure(height=3.9)
+        axes = figure.subplots()
+        axes.axhline(0, color=FAINT, linewidth=1.4)
+        if mean.value is not None:
+            label = f"mean {mean.value:+.3f}"
+            if mean.low is not None and mean.high is not None:
+                axes.axhspan(mean.low, mean.high, color=SKY, alpha=0.3, linewidth=0)
+                label += f" [{mean.low:+.3f}, {mean.high:+.3f}]"
+            axes.axhline(mean.value, color=SKY, linewidth=1.6, linestyle="--", label=label)
+        for certain in (True, False):
+            some = [d if _excludes_zero(d) is certain else Difference() for d in gain]
+            whiskers(
+                axes,
+                range(len(gain)),
+                some,
+                color=BLUE,
+                marker="o",
+                markerfacecolor=BLUE if certain else "white",
+                label="interval excludes 0" if certain else "interval holds 0",
+            )
+        axes.set_title(f"AUC gained over never retraining, {confidence:.0%} intervals", pad=30)
+        axes.set_ylabel("gain in AUC")
+        axes.set_xlabel("batch, in order of arrival")
+        batch_ticks(axes, batches)
+        axes.set_xlim(-0.5, len(batches) - 0.5)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0)
+    return figure
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What the gate saw at a batch.
+
+    z         of the challenger against the champion, added up since the last promotion; None without labels
+    limit     that z had to exceed; None where the policy has no such limit
+    """
+
+    z: float | None
+    limit: float | None
+    promoted: bool
+
+
+def evidence(*, batches: Sequence[str], gates: Sequence[Gate]) -> "Figure":
+    """The evidence for a challenger against the limit that held at that batch: promoted or held.
+
+    A batch without new labels has no marker.
+    """
+    with style():
+        figure = new_figure(height=3.9)
+        axes = figure.subplots()
+        axes.axhline(0, color=FAINT, linewidth=1.2, linestyle=":")
+        limits = [(i, gate.limit) for i, gate in enumerate(gates) if gate.limit is not None]
+        axes.hlines(
+            [limit for _, limit in limits],
+            [i - 0.4 for i, _ in limits],
+            [i + 0.4 for i, _ in limits],
+            color=INK,
+            linewidth=2,
+            label="limit" if limits else "_",
+        )
+        for promoted, colour, marker, label in ((True, GREEN, "^", "promoted"), (False, ORANGE, "s", "held")):
+            some = [(i, g.z) for i, g in enumerate(gates) if g.z is not None and g.promoted is promoted]
+            axes.vlines([i for i, _ in some], 0, [z for _, z in some], color=colour, linewidth=1.4)
+            axes.plot(
+                [i for i, _ in some],
+                [z for _, z in some],
+                color=colour,
+                marker=marker,
+                markersize=8,
+                markerfacecolor=colour if promoted else "white",
+                linestyle="",
+                label=label if some else None,
+            )
+        for i, gate in enumerate(gates):
+            if gate.z is None and len(gates) <= 24:
+                axes.annotate("no labels", (i, 0), (0, 4), textcoords="offset points", ha="center", fontsize=9)
+        axes.set_title("Evidence for the challenger since the last promotion", pad=30)
+        axes.set_ylabel("z (above 0: challenger better)")
+        axes.set_xlabel("batch, in order of arrival")
+        batch_ticks(axes, batches)
+        axes.set_xlim(-0.6, len(batches) - 0.4)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0)
+    return figure
+
+
+def gates(records: Sequence[Mapping[str, Any]], settings: Retrain) -> list[Gate]:
+    """What the gate saw, from decision records. Only the policy `evidence` holds the summed z against a limit."""
+    limits = {True: settings.z_alarmed, False: settings.z_promote}
+    return [
+        Gate(
+            z=record["evidence"]["z"] if record["evidence"]["rows"] else None,
+            limit=limits[bool(record["alarms"])] if settings.policy == "evidence" else None,
+            promoted=bool(record["promoted"]),
+        )
+        for record in records
+    ]
+
+
+@dataclass(frozen=True)
+class Reign:
+    """A champion: the places of the first and the last batch it scored, and the customers it was fitted on."""
+
+    version: str
+    first: int
+    last: int
+    rows: int
+
+
+def reigns(versions: Sequence[str], *, rows: Mapping[str, int]) -> list[Reign]:
+    """Champions in order, from the version that scored each batch and the customers each version was fitted on."""
+    starts = [i for i, version in enumerate(versions) if not i or version != versions[i - 1]]
+    return [
+        Reign(versions[first], first, after - 1, rows[versions[first]])
+        for first, after in zip(starts, [*starts[1:], len(versions)], strict=True)
+    ]
+
+
+def champions(*, batches: Sequence[str], reigns: Sequence[Reign]) -> "Figure":
+    """Which version scored which batches, the first on top; of more than 30 the newest 30."""
+    shown = reigns[-CHAMPIONS:]
+    with style():
+        figure = new_figure(height=1.3 + 0.32 * max(2, len(shown)))
+        axes = figure.subplots()
+        for row, reign in enumerate(shown):
+            axes.barh(row, reign.last - reign.first + 0.9, left=reign.first - 0.45, height=0.62, color=SKY, alpha=0.75)
+            wide = reign.last - reign.first + 1 > len(batches) / 3
+            before = not wide and reign.last + 1 > 0.75 * len(batches)
+            axes.annotate(
+                f"fitted on {reign.rows:,} customers",
+                (reign.first - 0.45 if wide or before else reign.last + 0.45, row),
+                xytext=(-5 if before else 5, 0),
+                textcoords="offset points",
+                ha="right" if before else "left",
+                va="center",
+                fontsize=9,
+            )
+        axes.set_yticks(range(len(shown)), [reign.version for reign in shown])
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        left_out = len(reigns) - len(shown)
+        axes.set_title("Champions by batch" + (f", the newest {len(shown)} of {len(reigns)}" if left_out else ""))
+        axes.set_xlabel("batch, in order of arrival")
+        batch_ticks(axes, batches)
+        axes.set_xlim(-0.6, len(batches) - 0.4)
+    return figure
+
+
+def _excludes_zero(difference: Difference) -> bool:
+    return difference.low is not None and difference.high is not None and difference.low * difference.high > 0
