@@ -13,7 +13,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 DEBIAN := chromium postgresql systemd
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/ready  ## set up, run the pipeline, print the timeline
 	python run_pipeline.py
@@ -21,7 +21,7 @@ run: $(VENV)/ready  ## set up, run the pipeline, print the timeline
 serve: $(VENV)/ready  ## the champion over HTTP (http://127.0.0.1:8080)
 	python serve-model.py
 
-test: $(VENV)/ready test-deps  ## set up and run the tests (at most 10 minutes on two cores)
+test: $(VENV)/ready test-deps  ## set up, run the tests (at most 10 minutes on two cores)
 	python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/ready  ## ruff, mypy, import-linter
@@ -42,7 +42,7 @@ doctor: $(VENV)/ready  ## what is wrong with this machine's set-up
 lambda: $(VENV)/ready  ## dist/lambda.zip, the look at arriving batches
 	python scripts/build_lambda.py
 
-aws-local: $(VENV)/ready lambda  ## the AWS mode on this machine: emulator, stack, three batches, a promotion
+aws-local: $(VENV)/ready lambda  ## the AWS mode on this machine, against an emulator
 	python scripts/aws_local.py
 
 aws-plan: $(VENV)/ready lambda  ## what the AWS mode would make in your account
@@ -69,7 +69,7 @@ bench: $(VENV)/ready  ## speed of everything that should be fast, as ratios
 	python benchmarks/peers.py
 	python benchmarks/transfer.py
 
-studies: $(VENV)/ready  ## every policy on one history, and on it shuffled (DATA=path of a Cell2Cell CSV; long)
+studies: $(VENV)/ready  ## every policy on one history (DATA=Cell2Cell CSV; long)
 	python scripts/policy_study.py $(if $(DATA),--data $(DATA))
 
 test-deps:
@@ -79,13 +79,13 @@ test-deps:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
 	else echo "the tests need Debian's $$missing: sudo apt-get install --no-install-recommends $$missing"; fi
 
-lock: $(VENV)/ready  ## compile requirements.txt from pyproject.toml, and what of it the server's image needs
+lock: $(VENV)/ready  ## compile requirements.txt from pyproject.toml
 	uv pip compile --quiet --python-version 3.11 --all-extras --no-header pyproject.toml --output-file requirements.txt
 	uv pip compile --quiet --python-version 3.11 --no-annotate --no-header --constraint requirements.txt deploy/requirements.in \
 		--output-file deploy/requirements.txt
 	printf '%s\n' '-e .' >> requirements.txt
 
-clean:  ## remove the environment and the remembered fits; DVC's cache stays
+clean:  ## remove .venv and the remembered fits; DVC's cache stays
 	rm -rf $(VENV) .cache
 
 # uv installs the lock in seconds where pip takes minutes; pip is only the way in.

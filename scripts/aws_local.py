@@ -9,7 +9,6 @@ endpoint (it really starts our container's program on the model's archive). All 
 the tools say and this leaves out stands in said.log there.
 """
 
-import argparse
 import contextlib
 import json
 import os
@@ -34,6 +33,7 @@ from s3_server import free_port  # noqa: E402
 
 from churn_drift.aws.machines import remote_runs  # noqa: E402
 from churn_drift.data.simulator import load_statistics, simulate  # noqa: E402
+from churn_drift.usage import Parser  # noqa: E402
 from tests.aws.fake_sagemaker import FakeSageMaker, served  # noqa: E402
 
 MINISTACK = "ministack==1.5.33"
@@ -54,8 +54,10 @@ Found = TypeVar("Found")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batches", type=int, default=3, help="that arrive, one after the other")
+    parser = Parser(description=__doc__)
+    parser.add_argument(
+        "--batches", type=int, default=3, metavar="N", help="one after the other (default: %(default)s)"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the emulators running at the end, until Ctrl-C")
     chosen = parser.parse_args()
     if not (ROOT / "models/champion/manifest.json").exists():

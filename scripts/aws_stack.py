@@ -6,7 +6,6 @@ Settings come from .env or the environment and from params.yaml; `--set NAME=VAL
 template, and what is not given stays as the stack has it. The bucket is never deleted.
 """
 
-import argparse
 import hashlib
 import sys
 import time
@@ -25,6 +24,8 @@ from churn_drift.aws.services import service
 from churn_drift.config import load_params
 from churn_drift.environment import read_env
 from churn_drift.errors import ChurnDriftError, ConfigError, PipelineError
+from churn_drift.terminal import working
+from churn_drift.usage import Parser
 
 TEMPLATE = Path("infra/template.yaml")
 ZIP = Path("dist/lambda.zip")
@@ -236,8 +237,9 @@ class Stack:
 
     def _changes(self, change_set: str) -> list[Any]:
         """What it would change, once it is made; none where nothing would."""
-        while (found := self._found(change_set))["Status"] in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
-            time.sleep(self.every)
+        with working("asking CloudFormation what would change"):
+            while (found := self._found(change_set))["Status"] in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
+                time.sleep(self.every)
         if found["Status"] == "FAILED" and not _is_empty(found):
             self._drop(change_set)
             raise PipelineError(f"stack {self.name}: {found.get('StatusReason', 'refused')}")
@@ -394,9 +396,9 @@ def agreed_beforehand(question: str) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=["plan", "deploy", "env", "destroy"])
-    parser.add_argument("--stack", default="churn-drift", help="its name")
+    parser = Parser(description=__doc__)
+    parser.add_argument("action", choices=["plan", "deploy", "env", "destroy"], help="env prints lines for .env")
+    parser.add_argument("--stack", default="churn-drift", help="its name (default: %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the template")
     parser.add_argument("--yes", action="store_true", help="agree beforehand")
     chosen = parser.parse_args()

@@ -6,7 +6,6 @@ The same sources make the same bytes: sorted, one date, libraries pinned by hash
 takes long (fetching and compiling the libraries) is kept in .cache/lambda.
 """
 
-import argparse
 import hashlib
 import modulefinder
 import os
@@ -19,6 +18,9 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from churn_drift.terminal import working
+from churn_drift.usage import Parser
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
@@ -80,12 +82,14 @@ class Built:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=ROOT / "dist/lambda.zip")
-    parser.add_argument("--cache", type=Path, default=ROOT / ".cache/lambda")
+    parser = Parser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=ROOT / "dist/lambda.zip", help="default: dist/lambda.zip")
+    parser.add_argument("--cache", type=Path, default=ROOT / ".cache/lambda", help="default: .cache/lambda")
     chosen = parser.parse_args()
     try:
-        print(build(chosen.output, cache=chosen.cache).line())
+        with working("building the zip"):
+            built = build(chosen.output, cache=chosen.cache)
+        print(built.line())
     except RuntimeError as error:
         sys.exit(f"error: {error}")
 

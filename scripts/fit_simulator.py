@@ -6,7 +6,6 @@ Nothing that describes fewer than 10 customers is written: leaves, histogram cel
 leaves of the churn trees are counted, and the two ends of every histogram are means of ten customers.
 """
 
-import argparse
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from sklearn.tree import DecisionTreeRegressor
 from churn_drift import schema
 from churn_drift.data import simulator
 from churn_drift.data.simulator import Draft, Floats, Ints
+from churn_drift.usage import Parser
 
 SMALLEST = 10
 """Customers on which every written number rests, at least."""
@@ -608,7 +608,7 @@ def _shorts(values: Iterable[float]) -> list[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("input", type=Path, help="Cell2Cell CSV with the label")
     parser.add_argument("output", type=Path, help="JSON to write")
     options = parser.parse_args()

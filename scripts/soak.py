@@ -7,7 +7,6 @@ In a clone of this repository (nothing here changes): a server of two workers un
 every file must open, and hold every customer that was answered, but for the last moments of a killed worker.
 """
 
-import argparse
 import http.client
 import json
 import os
@@ -24,6 +23,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from churn_drift.usage import Parser
+
 ROOT = Path(__file__).resolve().parents[1]
 KILLS = 3
 PROGRESS = "{:>5.0f} s  {}"
@@ -31,9 +32,9 @@ PROGRESS = "{:>5.0f} s  {}"
 
 def main() -> None:
     """Print what happened; exits with 1 where a request failed without a kill, or a file of the log does not open."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--changes", type=int, default=10, help="of the champion, under load")
-    parser.add_argument("--clients", type=int, default=8, help="that ask at a time")
+    parser = Parser(description=__doc__)
+    parser.add_argument("--changes", type=int, default=10, metavar="N", help="of the champion (default: %(default)s)")
+    parser.add_argument("--clients", type=int, default=8, metavar="N", help="that ask at a time (default: %(default)s)")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="churn-drift-soak-") as folder:
         repository = cloned(Path(folder) / "repository")

@@ -1,7 +1,7 @@
 """Search the settings of `train` inside the reference window: no row after it is read.
 
-    python scripts/tune.py                            on the built-in simulator's customers
-    python scripts/tune.py --data cell2cell.csv.gz    on a Cell2Cell file
+    python scripts/tune.py
+    python scripts/tune.py --data cell2cell.csv.gz
 
 Successive halving over seeded random settings: all of them once in 3-fold cross-validation, the best third by
 log loss again with a second seed, the best third of those with a third. Log loss decides, because the
@@ -9,7 +9,6 @@ policy's evidence is measured in it; AUC is shown beside, and so is what a fit c
 within one paired standard error of the best: the data does not tell them from it.
 """
 
-import argparse
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ from churn_drift.data.ingest import ingest
 from churn_drift.data.preprocess import preprocess
 from churn_drift.model.inference import calibrated
 from churn_drift.model.train import fit_booster, platt, stratified_folds
+from churn_drift.usage import Parser
 
 FOLDS = 3
 SPACE: dict[str, tuple[float, ...]] = {
@@ -57,10 +57,10 @@ class Trial:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", help="a Cell2Cell CSV, plain or gz; default: params.yaml, ingest.source")
-    parser.add_argument("--trials", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = Parser(description=__doc__)
+    parser.add_argument("--data", metavar="FILE", help="a Cell2Cell CSV, plain or gz (default: ingest.source)")
+    parser.add_argument("--trials", type=int, default=40, metavar="N", help="random settings (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the settings (default: %(default)s)")
     arguments = parser.parse_args()
 
     params = load_params()

@@ -52,4 +52,4 @@ def test_a_stage_that_broke_is_a_failed_pipeline(monkeypatch: pytest.MonkeyPatch
 
 
 def stands_for_dvc(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    monkeypatch.setattr(dvc, "_dvc", lambda: [sys.executable, "-c", f"import sys; {code}"])
+    monkeypatch.setattr(dvc, "_dvc", lambda *_: [sys.executable, "-c", f"import sys; {code}"])

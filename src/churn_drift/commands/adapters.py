@@ -13,6 +13,7 @@ from churn_drift.errors import ConfigError
 from churn_drift.notify import notifier
 from churn_drift.ports import Deployer, Inbox, Notifier, Trainer
 from churn_drift.production.inbox import LocalInbox, quiet_seconds
+from churn_drift.terminal import say
 
 
 @dataclass(frozen=True)
@@ -115,5 +116,5 @@ def _push_to_bucket(environment: Mapping[str, str], bucket: str) -> str:
     dvc.push(S3)
     moved = upload(environment)
     if moved.warning:
-        print(f"warning: {moved.warning}", file=sys.stderr)
+        say(f"warning: {moved.warning}", sys.stderr)
     return f"Pushed what is pinned to s3://{bucket}; copies: {moved.text()}."

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from churn_drift.aws.machines import remote_runs
 from churn_drift.errors import ConfigError
+from churn_drift.terminal import say, working
 
 
 def bundle() -> int:
@@ -14,6 +15,7 @@ def bundle() -> int:
         raise ConfigError(f"{remote_runs.REPOSITORY}: {url} is a git server's; `git push` does it")
     from churn_drift.aws.machines import bundles
 
-    bundles.put(Path.cwd(), url)
-    print(f"Put all branches and tags into {url}.")
+    with working(f"bundling the repository for {url}"):
+        bundles.put(Path.cwd(), url)
+    say(f"Put all branches and tags into {url}.")
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from churn_drift.commands.adapters import adapters
 from churn_drift.ports import Deployer
+from churn_drift.terminal import say, working
 from churn_drift.tracking import pin, versions
 
 
@@ -16,7 +17,10 @@ def deploy(name: str | None, *, aws: bool | None) -> int:
     name  of the version (see `versions.resolve`); None: the champion
     aws   None: as USE_AWS says
     """
-    print(roll_out(name or "champion", adapters(os.environ, aws=aws).deployer()))
+    deployer = adapters(os.environ, aws=aws).deployer()
+    with working(f"rolling {name or 'the champion'} out"):
+        done = roll_out(name or "champion", deployer)
+    say(done)
     return 0
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from churn_drift.aws import settings
 from churn_drift.commands import machine
 from churn_drift.errors import ConfigError
-from churn_drift.findings import Check, Finding, examine, skip
+from churn_drift.findings import Check, Finding, State, examine, skip
+from churn_drift.terminal import Colour, folded, painted, say, width, working
 
 if TYPE_CHECKING:
     from churn_drift.aws.policy_document import Account
 
 WELL, WRONG = 0, 2
+
+_COLOURS: Mapping[State, Colour] = {"ok": "green", "WRONG": "red", "skip": "dim"}
 
 _UNTRIED = "were not tried: have iam:SimulatePrincipalPolicy allowed, and IAM is asked for them"
 
@@ -43,14 +47,23 @@ def policy() -> int:
 def _tell(checks: Iterable[Check], *, untried: str = "") -> int:
     """The exit code; untried: what is said of checks that could not be made."""
     states = []
-    for name, finding in examine(checks):
-        print(finding.line(name), flush=True)
-        states.append(finding.state)
+    with working("checking") as tell:
+        for name, finding in examine(checks):
+            tell(_painted(finding, name))
+            states.append(finding.state)
     faults = states.count("WRONG")
     skipped = states.count("skip")
-    print(f"{faults} of {len(states)} checks found something wrong" if faults else "nothing is wrong", end="")
-    print(f"; {skipped} {untried}" if untried and skipped else "")
+    result = f"{faults} of {len(states)} checks found something wrong" if faults else "nothing is wrong"
+    say(f"{result}; {skipped} {untried}" if untried and skipped else result)
     return WRONG if faults else WELL
+
+
+def _painted(finding: Finding, name: str) -> str:
+    """A finding's line as a terminal shows it: what follows a break stands below what was found."""
+    line = finding.line(name)
+    if sys.stdout.isatty():
+        line = folded(line, columns=width(), hang=len(Finding("ok", "").line("")))
+    return line.replace(finding.state, painted(finding.state, _COLOURS[finding.state]), 1)
 
 
 def _account() -> "Account":

@@ -5,19 +5,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from churn_drift.serving import keys, settings
+from churn_drift.terminal import console, say
 
 
 def add(name: str, *, scopes: Sequence[str]) -> int:
     """The new key on stdout and nothing else, so that it can be piped to where it is kept."""
     print(keys.add(name, scopes=scopes or (keys.PREDICT,), path=_file()))
-    print(
+    say(
         f"shown only now; {_file()} keeps its hash. Send it as `Authorization: Bearer KEY`. "
         "A server that asked for no key needs a restart.",
-        file=sys.stderr,
+        sys.stderr,
     )
     return 0
 
@@ -33,7 +33,10 @@ def show_all() -> int:
         table.add_column(name, no_wrap=True)
     for key in kept:
         table.add_row(key.name, ", ".join(key.scopes), _moment(key.made), _moment(key.revoked or ""))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
+    shown = console()
+    if not sys.stdout.isatty():
+        shown.width = 120
+    shown.print(table)
     return 0
 
 

@@ -13,16 +13,18 @@ from churn_drift.errors import DataError
 from churn_drift.production import landed as pins
 from churn_drift.production import lease
 from churn_drift.production.intake import history, is_labels, landed_customers
+from churn_drift.terminal import say, working
 
 
 def land(path: str) -> int:
     """Land the file; labels are told from records by their two columns."""
-    with lease.taken(lease.RUN, what="land"):
+    with lease.taken(lease.RUN, what="land"), working(f"landing {path}"):
         pins.bring()
         raw = io.read_raw(path)
         labels = is_labels(raw)
         landed = land_labels(raw, source=path) if labels else land_batch(raw, source=path, history=history())
-        _keep(landed, "labels" if labels else "customers")
+        done = _keep(landed, "labels" if labels else "customers")
+    say(done)
     return 0
 
 
@@ -36,7 +38,9 @@ def land_log(where: str | None, *, since: str | None, until: str | None) -> int:
     source = where or place.place_of(os.environ)
     if not place.is_remote(source):
         _check_folder(source)
-    parts = store.parts(source, since=_moment(since, time.min), until=_moment(until, time.max))
+    begin, end = _moment(since, time.min), _moment(until, time.max)
+    with working(f"reading {source}"):
+        parts = store.parts(source, since=begin, until=end)
     with lease.taken(lease.RUN, what="land"):
         return _land_new(source, parts)
 
@@ -44,10 +48,11 @@ def land_log(where: str | None, *, since: str | None, until: str | None) -> int:
 def _land_new(source: str, parts: Sequence[pyarrow.Table]) -> int:
     from churn_drift.capture.next_batch import next_batch
 
-    pins.bring()
-    before = history()
-    known = {customer for one in (*before.values(), landed_customers()) for customer in one}
-    batch = next_batch(parts, known=known, source=source)
+    with working(f"reading {source}"):
+        pins.bring()
+        before = history()
+        known = {customer for one in (*before.values(), landed_customers()) for customer in one}
+        batch = next_batch(parts, known=known, source=source)
     left_out = {
         "scored without CustomerID": batch.anonymous,
         "scored again later": batch.repeated,
@@ -55,11 +60,13 @@ def _land_new(source: str, parts: Sequence[pyarrow.Table]) -> int:
         "with a text that no CSV can hold": batch.odd,
     }
     told = [f"{rows:,} {why}" for why, rows in left_out.items() if rows]
-    print(f"{source}: {batch.scored:,} rows" + (f"; left out: {', '.join(told)}" if told else ""))
+    say(f"{source}: {batch.scored:,} rows" + (f"; left out: {', '.join(told)}" if told else ""))
     if batch.cells.empty:
         print("no new customers in it; nothing to do")
         return 0
-    _keep(land_batch(batch.cells, source=source, history=before), "customers")
+    with working(f"landing {len(batch.cells):,} customers"):
+        done = _keep(land_batch(batch.cells, source=source, history=before), "customers")
+    say(done)
     return 0
 
 
@@ -74,12 +81,12 @@ def _check_folder(folder: str) -> None:
         raise DataError(f"{folder}: the log is for its owner only; land it as the user who serves") from None
 
 
-def _keep(landed: Landed, what: str) -> None:
+def _keep(landed: Landed, what: str) -> str:
+    """Pin what has landed; what is told of it."""
     pins.pin()
     if landed.new:
-        print(f"landed {landed.rows:,} {what} in {landed.path}; `churn-drift run` takes them in")
-    else:
-        print(f"these {landed.rows:,} {what} have landed before, in {landed.path}; nothing to do")
+        return f"landed {landed.rows:,} {what} in {landed.path}; `churn-drift run` takes them in"
+    return f"these {landed.rows:,} {what} have landed before, in {landed.path}; nothing to do"
 
 
 def _moment(when: str | None, of_day: time) -> datetime | None:

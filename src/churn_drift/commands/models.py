@@ -1,12 +1,11 @@
 """`churn-drift models`: versions, roles and the ledger, read and changed by name."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from churn_drift import paths
@@ -14,6 +13,7 @@ from churn_drift.commands.roles import aliases_follow
 from churn_drift.errors import VersionError
 from churn_drift.model.bundle import Bundle, load
 from churn_drift.publishing import roles
+from churn_drift.terminal import console, painted, say, working
 from churn_drift.tracking import ledger, pin, promotion, verification, versions
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?")
@@ -38,7 +38,7 @@ def show_all() -> int:
             entry.get("action", ""),
             _number(entry.get("metrics", {}).get("auc_policy")),
         )
-    _console().print(table)
+    console().print(table)
     _hint()
     return 0
 
@@ -46,16 +46,14 @@ def show_all() -> int:
 def show(name: str) -> int:
     """One version: its lines in the ledger, and what its directory says."""
     version = versions.resolve(name)
-    console = _console()
-    console.print(f"[bold]{version}[/bold]  {_role(version, versions.roles())}".rstrip())
+    print(f"{painted(version, 'bold')}  {_role(version, versions.roles())}".rstrip())
     for entry in (e for e in ledger.entries(paths.LEDGER) if e["version"] == version):
-        console.print(f"{_moment(entry)}  {_told(entry)}", soft_wrap=True)
-    with pin.alone(), versions.folder_of(version) as folder:
-        bundle = load(folder, expected=version)
-    facts = _facts(bundle)
+        say(f"{_moment(entry)}  {_told(entry)}", hang=18)
+    with working(f"reading {version}"), pin.alone():
+        facts = _facts(_loaded(version))
     width = max(len(key) for key in facts)
     for key, value in facts.items():
-        console.print(f"  {key:<{width}}  {value}", soft_wrap=True)
+        say(f"  {key:<{width}}  {value}", hang=width + 2)
     return 0
 
 
@@ -63,10 +61,9 @@ def as_of(when: str) -> int:
     """Who was champion at the end of a day, at a moment (both UTC unless they name a zone), or in a commit."""
     entry, then = _at_moment(when) if _DATE.fullmatch(when) else (versions.as_of(when), f"in {when}")
     if entry is None:
-        raise VersionError(f"{when}: no champion yet {then}")
-    console = _console()
-    console.print(f"[bold]{entry['version']}[/bold]  champion {then}", soft_wrap=True)
-    console.print(f"{_moment(entry)}  {_told(entry)}", soft_wrap=True)
+        raise VersionError(f"{when}: no champion yet {then}; `churn-drift models list` shows since when there is one")
+    print(f"{painted(entry['version'], 'bold')}  champion {then}")
+    say(f"{_moment(entry)}  {_told(entry)}", hang=18)
     return 0
 
 
@@ -76,7 +73,7 @@ def diff(first: str, second: str) -> int:
     if names[0] == names[1]:
         print(f"{first} and {second} are the same version, {names[0]}")
         return 0
-    with pin.alone():
+    with working(f"reading {names[0]} and {names[1]}"), pin.alone():
         bundles = [_loaded(name) for name in names]
     facts = [_facts(bundle) for bundle in bundles]
     table = Table("", *names, box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -84,33 +81,37 @@ def diff(first: str, second: str) -> int:
     same = [key for key in keys if facts[0].get(key) == facts[1].get(key)]
     for key in (key for key in keys if key not in same):
         table.add_row(key, *(fact.get(key, "") for fact in facts))
-    console = _console()
-    console.print(table)
+    console().print(table)
     same = [key for key in same if not key.startswith("train.")] if "params" in same else same
-    console.print(f"\nThe same: {', '.join(same) or 'nothing'}.")
-    _fight(bundles[0], bundles[1], names)
+    say(f"\nThe same: {', '.join(same) or 'nothing'}.\n")
+    with working("comparing them on the rows that neither was fitted on"):
+        fought = "\n".join(_fight(bundles[0], bundles[1], names))
+    say(fought)
     return 0
 
 
 def rollback(name: str | None, *, reason: str) -> int:
     """An older version as champion again."""
-    entry = promotion.rollback(name, reason=reason)
-    print(f"Rolled back to {entry['version']} (it replaces {entry['replaces']}); the next run will not undo it.")
-    aliases_follow()
-    print(f"Keep it: git add {paths.CHAMPION_PIN} {paths.LEDGER} && git commit -m 'Roll back to {entry['version']}'")
+    with working("bringing the version back"):
+        entry = promotion.rollback(name, reason=reason)
+    say(f"Rolled back to {entry['version']} (it replaces {entry['replaces']}); the next run will not undo it.")
+    with working("moving MLflow's aliases"):
+        aliases_follow()
+    say(f"Keep it: git add {paths.LEDGER.parent} && git commit -m 'Roll back to {entry['version']}'")
     return 0
 
 
 def verify(*, mend: bool) -> int:
     """0: all agrees, or was mended; 2: something disagrees and was only to be checked."""
-    found = verification.verify(mend=mend) + roles.follow(mend=mend)
+    with working("comparing the pin with the folder, the ledger and MLflow"):
+        found = verification.verify(mend=mend) + roles.follow(mend=mend)
     for line in found:
-        print(f"{'mended' if mend else 'disagrees'}: {line}")
+        say(f"{'mended' if mend else 'disagrees'}: {line}")
     if not found:
         champion = versions.roles().champion
-        print(f"all agrees with {paths.CHAMPION_PIN}: champion {champion}" if champion else "nothing was ever promoted")
+        say(f"all agrees with {paths.CHAMPION_PIN}: champion {champion}" if champion else "nothing was ever promoted")
     elif not mend:
-        print("`churn-drift models verify` mends it")
+        say("`churn-drift models verify` mends it")
     return 2 if found and not mend else 0
 
 
@@ -130,31 +131,30 @@ def _loaded(version: str) -> Bundle:
         return load(folder, expected=version)
 
 
-def _fight(first: Bundle, second: Bundle, names: tuple[str, str]) -> None:
+def _fight(first: Bundle, second: Bundle, names: tuple[str, str]) -> Iterator[str]:
     from churn_drift.data.batches import BatchFolder
     from churn_drift.policy.head_to_head import bouts, knows, mean_of
 
-    print()
     if not paths.BATCHES.exists():
-        print("No comparison on the same rows: data/batches is not here; `dvc pull` or `dvc repro` brings it.")
+        yield "No comparison on the same rows: data/batches is not here; `dvc pull` or `dvc repro` brings it."
         return
     batches = BatchFolder(paths.BATCHES)
     strangers = [name for name, bundle in zip(names, (first, second), strict=True) if not knows(batches, bundle)]
     if strangers:
-        print(f"No comparison on the same rows: {strangers[0]} was not fitted on this data/batches.")
+        yield f"No comparison on the same rows: {strangers[0]} was not fitted on this data/batches."
         return
     fought = bouts(batches, first, second, confidence=CONFIDENCE)
     if not fought:
-        print("No comparison on the same rows: each labelled batch was learnt from by one of the two.")
+        yield "No comparison on the same rows: each labelled batch was learnt from by one of the two."
         return
-    print("AUC on the rows that neither was fitted on, and the second's less the first's (95 %, paired):")
+    yield "AUC on the rows that neither was fitted on, and the second's less the first's (95 %, paired):"
     for bout in fought:
-        print(
+        yield (
             f"  {bout.name}  {bout.rows:,} customers  {_number(bout.first.value)}  {_number(bout.second.value)}  "
             f"{_interval(vars(bout.difference))}"
         )
     if len(fought) > 1:
-        print(f"  mean of {len(fought)} batches  {_interval(vars(mean_of(fought, confidence=CONFIDENCE)))}")
+        yield f"  mean of {len(fought)} batches  {_interval(vars(mean_of(fought, confidence=CONFIDENCE)))}"
 
 
 def _facts(bundle: Bundle) -> dict[str, str]:
@@ -207,8 +207,4 @@ def _interval(difference: Mapping[str, Any]) -> str:
 def _hint() -> None:
     missing = promotion.missing_line()
     if missing:
-        print(f"{missing['version']} is pinned, but the ledger does not say so; `churn-drift models verify` mends it")
-
-
-def _console() -> Console:
-    return Console(highlight=False)
+        say(f"{missing['version']} is pinned, but the ledger does not say so; `churn-drift models verify` mends it")

@@ -16,6 +16,7 @@ from churn_drift.publishing import experiments as dvc_experiments
 from churn_drift.publishing.experiments import Experiment
 from churn_drift.publishing.record import Lineage
 from churn_drift.publishing.store import Published, Store, opened
+from churn_drift.terminal import say, working
 from churn_drift.tracking import git
 
 REMEDY = f"nothing is lost, the run waits in {outbox.FOLDER}: `churn-drift publish` sends it when the store answers"
@@ -43,15 +44,15 @@ def publish(*, experiments: Sequence[str] | None) -> int:
     there: set[str] = set()
     with outbox.alone():
         try:
-            with opened(remedy=REMEDY) as store:
-                there |= set(_known(store, sources))
+            with working("publishing to MLflow") as tell, opened(remedy=REMEDY) as store:
+                there |= set(_known(store, sources, tell))
                 refused += _keep(source for source in sources if source.key not in there)
-                refused += _deliver(store, print)
+                refused += _deliver(store, tell)
         except PipelineError:
             _complain([*refused, *_keep(source for source in sources if source.key not in there)])
             raise
     _complain(refused)
-    print(f"See them: {address.how_to_see()}")
+    say(f"See them: {address.how_to_see()}")
     return REFUSED if refused else OK
 
 
@@ -106,13 +107,13 @@ def _key_here() -> str:
     return lock.key_of(lock.LOCK.read_bytes())
 
 
-def _known(store: Store, sources: Iterable[Source]) -> Iterator[str]:
+def _known(store: Store, sources: Iterable[Source], tell: Callable[[str], None]) -> Iterator[str]:
     """The keys of those that the store has; what is known better of them now is mended there."""
     for source in sources:
         if run := store.find(source.key):
             lineage = store.refresh(run, source.lineage)
             _remember(source.key, lineage)
-            print(f"already there: {run.info.run_name}, run {run.info.run_id}")
+            tell(f"already there: {run.info.run_name}, run {run.info.run_id}")
             yield source.key
 
 
@@ -154,7 +155,7 @@ def _remember(key: str, lineage: Lineage) -> None:
 
 def _complain(lines: Iterable[str]) -> None:
     for line in lines:
-        print(f"error: {line}", file=sys.stderr)
+        say(f"error: {line}", sys.stderr)
 
 
 def _now() -> str:

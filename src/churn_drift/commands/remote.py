@@ -4,6 +4,7 @@ import os
 
 from churn_drift.aws import settings
 from churn_drift.errors import PipelineError
+from churn_drift.terminal import say
 
 LOCAL, S3 = "local", "s3"
 
@@ -14,7 +15,7 @@ def remote(name: str | None) -> int:
     if chosen == S3:
         _dvc("remote", "modify", "--local", S3, "url", f"s3://{settings.bucket(os.environ)}/dvc")
     _dvc("config", "--local", "core.remote", chosen)
-    print(f"`dvc push` and `dvc pull` now go to {_url(chosen)} (remote {chosen}, chosen in .dvc/config.local)")
+    say(f"`dvc push` and `dvc pull` now go to {_url(chosen)} (remote {chosen}, chosen in .dvc/config.local)")
     return 0
 
 

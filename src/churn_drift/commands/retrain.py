@@ -3,6 +3,7 @@
 import os
 
 from churn_drift.commands.adapters import adapters
+from churn_drift.terminal import say, working
 
 
 def retrain(batch: str, *, seconds: float | None, aws: bool | None) -> int:
@@ -14,8 +15,11 @@ def retrain(batch: str, *, seconds: float | None, aws: bool | None) -> int:
     remote = adapters(os.environ, aws=aws).trainer()
     from churn_drift.aws.trigger_retrain import KINDS
 
-    handle = batch if batch.partition(":")[0] in KINDS else remote.start(batch)
+    with working(f"starting a run for {batch}"):
+        handle = batch if batch.partition(":")[0] in KINDS else remote.start(batch)
     print(handle, flush=True)
     if seconds is not None:
-        print(remote.wait(handle, seconds=seconds))
+        with working(f"waiting {seconds:.0f} s at most for {handle}"):
+            ended = remote.wait(handle, seconds=seconds)
+        say(ended)
     return 0

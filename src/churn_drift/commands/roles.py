@@ -4,6 +4,7 @@ import sys
 
 from churn_drift.errors import PipelineError
 from churn_drift.publishing import roles
+from churn_drift.terminal import say
 
 
 def aliases_follow() -> None:
@@ -14,4 +15,4 @@ def aliases_follow() -> None:
     try:
         roles.follow(mend=True, ask=False)
     except PipelineError as error:
-        print(f"warning: MLflow's aliases stay as they are: {error}", file=sys.stderr)
+        say(f"warning: MLflow's aliases stay as they are: {error}", sys.stderr)

@@ -5,24 +5,26 @@ Every step looks at what is there: a run that was killed anywhere is finished by
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
-
-from rich.console import Console
 
 from churn_drift import paths
 from churn_drift.aws import settings
-from churn_drift.commands import table
+from churn_drift.commands import summary, table
 from churn_drift.commands.adapters import Adapters, adapters
+from churn_drift.commands.summary import Outcome
 from churn_drift.config import Params, load_params
 from churn_drift.data import files
 from churn_drift.errors import ConfigError, ModelError, PipelineError
 from churn_drift.ports import Message
-from churn_drift.production import commits, landed, lease, messages, news, record, source, troubles
-from churn_drift.production.inbox import shown
+from churn_drift.production import backlog, commits, landed, lease, messages, news, record, source, troubles
+from churn_drift.production.inbox import Taken, shown
 from churn_drift.production.mend import mend
 from churn_drift.production.troubles import Send
+from churn_drift.publishing import lock
+from churn_drift.terminal import console, say, working
 from churn_drift.tracking import dvc, pin, promotion
 
 OK, WORSE = 0, 3
@@ -53,34 +55,54 @@ def run(
     send = _sending(world)
     with lease.taken(lease.RUN, what="run") as left:
         if left:
-            print(f"an earlier {left.what} ended before it was done ({left}); this one goes on from there")
+            say(f"an earlier {left.what} ended before it was done ({left}); this one goes on from there")
         for line in source.put_back():
-            print(f"mended {line}")
-        params = load_params(paths.PARAMS)
+            say(f"mended {line}")
+        params, locked = load_params(paths.PARAMS), _lock()
         with _watched("the run", send) if data is None else nullcontext():
             for line in mend():
-                print(f"mended {line}")
+                say(f"mended {line}")
             news.begin()
-            if data is None:
-                _take_in(world, send)
+            taken = _take_in(world, send) if data is None else []
+            if data is not None:
+                with working(f"checking {data}"):
+                    _refuse_bad(data, params)
+            with nullcontext() if data is None else source.other(data):
                 dvc.reproduce()
-            else:
-                _refuse_bad(data, params)
-                with source.other(data):
-                    dvc.reproduce()
-            status = _conclude(promote=promote, hint=not commit)
+            concluded = _conclude(promote=promote)
             rolls_out = world.rolls_out and promote and data is None
-            for what, wanted, do in (
-                ("publishing", publish, _publish),
-                ("pushing", push, lambda: print(world.push())),
-                ("committing", commit, _commit),
-                ("rolling out", rolls_out, lambda: _roll_out(world)),
-            ):
-                if wanted:
-                    _try(what, do, send)
+            failed = [
+                what
+                for what, wanted, do in (
+                    ("publishing", publish, _publish),
+                    ("pushing", push, lambda: _push(world)),
+                    ("committing", commit, _commit),
+                    ("rolling out", rolls_out, lambda: _roll_out(world)),
+                )
+                if wanted and not _try(what, do, send)
+            ]
             news.tell(send)
+        ran = _lock() != locked
         _resend(world)
-    return status
+    summary.show(
+        Outcome(
+            taken=taken,
+            ran=ran,
+            newest=concluded.rows[-1] if concluded.rows else None,
+            landed=bool(concluded.rows) and concluded.rows[-1]["batch"] in backlog.landed(),
+            verdict=concluded.summary["verdict"],
+            policy=concluded.summary["policy"],
+            entry=concluded.entry,
+            champion=concluded.champion,
+            candidate=concluded.summary["candidate"],
+            aws=world.aws,
+            failed=failed,
+            unkept=[] if commit else _unkept(),
+            unpushed=(ran or concluded.entry is not None) and not push and dvc.has_remote(),
+            published=publish and "publishing" not in failed,
+        )
+    )
+    return WORSE if concluded.summary["verdict"] == "worse" else OK
 
 
 def _check_commit(data: str | None) -> None:
@@ -89,30 +111,40 @@ def _check_commit(data: str | None) -> None:
     commits.check_ready()
 
 
-def _take_in(world: Adapters, send: Send) -> None:
+def _lock() -> bytes:
+    """What says which results of which inputs lie here; nothing before the first run."""
+    return lock.LOCK.read_bytes() if lock.LOCK.exists() else b""
+
+
+def _take_in(world: Adapters, send: Send) -> Sequence[Taken]:
     """What waits in the inbox, landed or refused; where nothing waits nothing is imported for it."""
+    taken: Sequence[Taken] = []
     landed.bring()
     for name in world.arriving():
-        print(f"{shown(name)}: still arriving; the next run takes it in")
+        say(f"{shown(name)}: still arriving; the next run takes it in")
     if world.inbox.waiting():
-        from churn_drift.production.intake import take_in
+        with working("taking in what waits in the inbox"):
+            from churn_drift.production.intake import take_in
 
-        for one in take_in(world.inbox):
-            print(one.line())
+            taken = take_in(world.inbox)
+        for one in taken:
+            say(one.line())
             if one.outcome == "refused":
                 send(messages.of_refusal(one))
     landed.pin()
+    return taken
 
 
-def _try(what: str, do: Callable[[], None], send: Send) -> None:
-    """A step whose failure leaves the pipeline's result as it is, and is mended by the next run."""
+def _try(what: str, do: Callable[[], None], send: Send) -> bool:
+    """Whether a step worked whose failure leaves the pipeline's result as it is, and is mended by the next run."""
     try:
         do()
     except PipelineError as error:
-        print(f"warning: {error}", file=sys.stderr)
+        say(f"warning: {error}", sys.stderr)
         troubles.failed(what, messages.told(error), send)
-    else:
-        troubles.works(what, send)
+        return False
+    troubles.works(what, send)
+    return True
 
 
 @contextmanager
@@ -135,7 +167,7 @@ def _sending(world: Adapters) -> Send:
             world.notifier.send(message)
         except PipelineError as error:
             if str(error) not in said:
-                print(f"warning: {error}", file=sys.stderr)
+                say(f"warning: {error}", sys.stderr)
             said.add(str(error))
 
     return send
@@ -146,7 +178,7 @@ def _resend(world: Adapters) -> None:
     try:
         world.resend()
     except PipelineError as error:
-        print(f"warning: {error}", file=sys.stderr)
+        say(f"warning: {error}", sys.stderr)
 
 
 def _publish() -> None:
@@ -154,10 +186,17 @@ def _publish() -> None:
     from churn_drift.commands.publish import publish_run
     from churn_drift.commands.roles import aliases_follow
 
-    warning = publish_run()
-    if warning:
-        raise PipelineError(warning)
-    aliases_follow()
+    with working("publishing to MLflow"):
+        warning = publish_run()
+        if warning:
+            raise PipelineError(warning)
+        aliases_follow()
+
+
+def _push(world: Adapters) -> None:
+    with working("pushing to the remote"):
+        done = world.push()
+    say(done)
 
 
 def _roll_out(world: Adapters) -> None:
@@ -165,15 +204,22 @@ def _roll_out(world: Adapters) -> None:
     from churn_drift.commands.deploy import roll_out
 
     try:
-        print(roll_out("champion", world.deployer()))
+        with working("rolling the champion out"):
+            done = roll_out("champion", world.deployer())
     except (ConfigError, ModelError) as error:
         raise PipelineError(f"the champion was not rolled out: {error}") from error
+    say(done)
 
 
 def _commit() -> None:
     subject = record.keep()
     if subject:
         print(f"Committed: {subject}")
+
+
+def _unkept() -> Sequence[str]:
+    """What the run wrote and git's commit has not."""
+    return commits.changed(record.written(lock.parse(_lock())))
 
 
 def _refuse_bad(data: str, params: Params) -> None:
@@ -187,25 +233,24 @@ def _refuse_bad(data: str, params: Params) -> None:
     check_reference(clean.frame, params.split_batches, source=data)
 
 
-def _conclude(*, promote: bool, hint: bool) -> int:
-    console = Console(highlight=False)
-    summary = files.read_json(paths.SUMMARY)
-    table.show(table.read(paths.TIMELINE), summary, console)
-    fresh = promote and summary["verdict"] != "worse" and promotion.is_new()
+@dataclass(frozen=True)
+class _Concluded:
+    """The timeline and the policy's summary; the promotion's line of the ledger, and who is champion after it."""
+
+    rows: Sequence[table.Row]
+    summary: Mapping[str, Any]
+    entry: Mapping[str, Any] | None
+    champion: str | None
+
+
+def _conclude(*, promote: bool) -> _Concluded:
+    """Show the timeline, then promote what is new."""
+    told, rows = files.read_json(paths.SUMMARY), table.read(paths.TIMELINE)
+    table.show(rows, told, console())
+    worse = told["verdict"] == "worse"
+    fresh = promote and not worse and promotion.is_new()
     champion = None if fresh else pin.restore()
-    if summary["verdict"] == "worse":
-        print("Not promoted: the policy is significantly worse than never retraining.", file=sys.stderr)
-        return WORSE
-    entry = promotion.promote({k: summary[k] for k in ("auc_policy", "auc_never", "gain")}) if fresh else None
-    console.print(_what_next(entry, champion, summary["candidate"], hint=hint), soft_wrap=True)
-    return OK
-
-
-def _what_next(entry: Mapping[str, Any] | None, champion: str | None, candidate: str, *, hint: bool) -> str:
-    if entry:
-        done = f"Promoted {entry['version']} to {paths.CHAMPION} (it replaces {entry['replaces'] or 'nothing'})."
-        keep = f"\nKeep it: git add models reports dvc.lock && git commit -m 'Promote {entry['version']}'"
-        return done + (keep if hint else "")
-    if champion == candidate:
-        return f"Champion {champion}: the candidate is what serves already."
-    return f"Champion {champion or 'none'} stays; candidate {candidate} was not promoted or was champion before."
+    if worse:
+        say("Not promoted: the policy is significantly worse than never retraining.", sys.stderr)
+    entry = promotion.promote({k: told[k] for k in ("auc_policy", "auc_never", "gain")}) if fresh else None
+    return _Concluded(rows, told, entry, entry["version"] if entry else champion)

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from rich.console import Console
 from rich.table import Table
 
 from churn_drift.commands.adapters import adapters
@@ -22,6 +21,7 @@ from churn_drift.production import backlog, lease
 from churn_drift.scheduler import asked, going, health, history, times
 from churn_drift.scheduler.child import Child
 from churn_drift.scheduler.loop import STEP, Loop, World
+from churn_drift.terminal import console, say, working
 
 LOCK = STATE / "schedule.lock"
 RUN = (sys.executable, "-m", "churn_drift.cli", "run")
@@ -60,18 +60,18 @@ def run_now() -> int:
     holder = lease.owner(LOCK)
     if holder:
         asked.ask()
-        print(f"asked the scheduler ({holder}) for a run; `churn-drift schedule status` shows it")
+        say(f"asked the scheduler ({holder}) for a run; `churn-drift schedule status` shows it")
         return 0
     with lease.taken(LOCK, what="run that was asked for", children=False):
         print("no scheduler runs here, so this is the run itself", file=sys.stderr)
         world = _world(RUN, dict(os.environ))
         run = going.begin("now", now=world.clock(), start=world.start)
         asked.take()
-        with _signals(run.process.end):
+        with _signals(run.process.end), working(f"running; its output goes to {run.log}"):
             while (code := run.process.poll()) is None:
                 world.sleep(STEP)
         ended = run.settle(code, now=world.clock())
-    print(f"{ended.result} after {ended.seconds:.0f} s: {ended.did}; log {ended.log}", file=sys.stderr)
+    say(f"{ended.result} after {ended.seconds:.0f} s: {ended.did}; log {ended.log}", sys.stderr)
     return code if code >= 0 else 1
 
 
@@ -85,7 +85,7 @@ def status(*, check: bool) -> int:
     table = Table.grid(padding=(0, 2, 0, 0))
     for name, value in _lines(holder, told or {}, fault):
         table.add_row(name, value)
-    _console().print(table)
+    console().print(table)
     return 0
 
 
@@ -101,9 +101,8 @@ def show_history(*, count: int) -> int:
     table.add_column("what it did")
     for run in runs:
         table.add_row(_moment(run.start), f"{run.seconds:.0f}", run.trigger, run.result, run.did)
-    console = _console()
-    console.print(table)
-    console.print(f"\nWhat the last one said: {runs[-1].log}", soft_wrap=True)
+    console().print(table)
+    print(f"\nWhat the last one said: {runs[-1].log}")
     return 0
 
 
@@ -182,7 +181,3 @@ def _in_zone(told: str, zone: ZoneInfo) -> str:
 
 def _moment(told: str) -> str:
     return told[:19].replace("T", " ")
-
-
-def _console() -> Console:
-    return Console(highlight=False)

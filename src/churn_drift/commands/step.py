@@ -1,9 +1,8 @@
 """`churn-drift step`: what the pipeline would decide about a batch, without landing it."""
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-
-from rich.console import Console
 
 from churn_drift import paths, schema
 from churn_drift.config import Params, load_params
@@ -18,18 +17,22 @@ from churn_drift.policy.history import fold_history
 from churn_drift.policy.timeline import Event
 from churn_drift.policy.workshop import Fitting
 from churn_drift.stages import entry
+from churn_drift.terminal import say, working
 
 
 def step(path: str) -> int:
     """Fold the timeline over one batch more, in a scratch folder; print the last event."""
-    raw = io.read_raw(path)
-    if schema.LABEL not in raw:
-        raw = raw.assign(**{schema.LABEL: ""})
-    params = load_params(paths.PARAMS)
-    clean = preprocess(raw, source=path, zero_is_missing=params.preprocess.zero_is_missing)
     with tempfile.TemporaryDirectory() as scratch:
-        event = _last_event(extended(paths.BATCHES, clean.frame, Path(scratch)), params, Path(scratch))
-    _show(event, clean.duplicates, Console())
+        with working(f"reading {path}"):
+            raw = io.read_raw(path)
+            if schema.LABEL not in raw:
+                raw = raw.assign(**{schema.LABEL: ""})
+            params = load_params(paths.PARAMS)
+            clean = preprocess(raw, source=path, zero_is_missing=params.preprocess.zero_is_missing)
+            batches = extended(paths.BATCHES, clean.frame, Path(scratch))
+        event = _last_event(batches, params, Path(scratch))
+    say("\n".join(_lines(event, clean.duplicates)), hang=10)
+    say("Nothing was written. `churn-drift land FILE` lands the batch, `churn-drift run` takes it in.")
     return 0
 
 
@@ -50,15 +53,14 @@ def _last_event(batches: BatchFolder, params: Params, scratch: Path) -> Event:
     return history.events[-1]
 
 
-def _show(event: Event, duplicates: int, console: Console) -> None:
+def _lines(event: Event, duplicates: int) -> Iterator[str]:
     report = event.observation.report
-    console.print(f"batch     {report['rows_batch']:,} customers, {duplicates} identical duplicates dropped")
-    console.print(f"champion  {event.champion}")
-    console.print(f"drift     {report['verdict']}: {report['reason']}")
+    yield f"batch     {report['rows_batch']:,} customers, {duplicates} identical duplicates dropped"
+    yield f"champion  {event.champion}"
+    yield f"drift     {report['verdict']}: {report['reason']}"
     if report["score"]:
-        console.print(f"score     {report['score']['reason']}")
+        yield f"score     {report['score']['reason']}"
     for arrived in event.arrived:
         auc = arrived["performance"]["auc"]
-        console.print(f"labels    of {arrived['batch']}: AUC {auc['value']} [{auc['low']}, {auc['high']}]")
-    console.print(f"decision  {'promote' if event.decision.promote else 'hold'}: {event.decision.reason}")
-    console.print("Nothing was written. `churn-drift land FILE` lands the batch, `churn-drift run` takes it in.")
+        yield f"labels    of {arrived['batch']}: AUC {auc['value']} [{auc['low']}, {auc['high']}]"
+    yield f"decision  {'promote' if event.decision.promote else 'hold'}: {event.decision.reason}"

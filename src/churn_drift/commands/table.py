@@ -6,16 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from churn_drift.errors import PipelineError
 from churn_drift.publishing.note import number
+from churn_drift.terminal import folded
 
 Row = Mapping[str, str]
 
 WIDE = 130
 """Columns from which the reasons stand in the rows; below, they follow the table."""
+
+HEADS = ("#", "rows", "churn", "drift", "worst feature", "AUC", "95 %", "never", "version", "decision")
+WORST = HEADS.index("worst feature")
+LEAST = 13
+"""Columns that a feature's name gets however narrow the terminal is."""
 
 
 def read(path: Path) -> list[Row]:
@@ -29,16 +36,27 @@ def read(path: Path) -> list[Row]:
 def show(rows: Sequence[Row], summary: Mapping[str, Any], console: Console) -> None:
     """One row a batch, then what it amounts to."""
     wide = console.width >= WIDE
-    console.print(_table(rows, reasons=wide))
-    if not wide:
+    columns = console.width
+    table = _table(rows, columns=columns, reasons=wide)
+    if wide:
+        console.print(table)
+    else:
+        natural = Measurement.get(console, console.options.update(width=WIDE), table).maximum
+        console.width = max(columns, natural)  # a terminal that is too narrow breaks the lines, and no digit is lost
+        console.print(table)
+        console.width = columns
         console.print()
         for row in rows:
-            console.print(_number_of(row), Text(row["decision"], style=_style(row)) + _reason(row), soft_wrap=True)
+            line = folded(f"{_number_of(row)} {row['decision']}: {row['reason']}", columns=console.width, hang=3)
+            text = Text(line)
+            text.stylize(_style(row), len(_number_of(row)) + 1, len(_number_of(row)) + 1 + len(row["decision"]))
+            console.print(text, soft_wrap=True)
     console.print()
     console.print(_conclusion(summary), soft_wrap=True)
 
 
-def _table(rows: Sequence[Row], *, reasons: bool) -> Table:
+def _table(rows: Sequence[Row], *, columns: int, reasons: bool) -> Table:
+    """At its natural width: of all cells only the feature's name is cut, to what the others leave it."""
     table = Table(
         title="Each batch, scored by the champion as it stood before it",
         title_justify="left",
@@ -49,17 +67,25 @@ def _table(rows: Sequence[Row], *, reasons: bool) -> Table:
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-    for name in ("#", "rows", "churn", "drift"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("worst feature", overflow="ellipsis", no_wrap=True)
-    for name in ("AUC", "95 %", "never"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("version", no_wrap=True)
-    table.add_column("decision", no_wrap=not reasons)
-    for row in rows:
+    cells = [[*_cells(row), row["decision"]] for row in rows]
+    others = sum(max(len(line[place]) for line in [HEADS, *cells]) + 1 for place in range(len(HEADS)) if place != WORST)
+    room = max(LEAST, columns - others - 1) if not reasons else columns
+    for place, name in enumerate(HEADS):
+        left = place == WORST or name in ("version", "decision")
+        table.add_column(name, justify="left" if left else "right", no_wrap=name != "decision" or not reasons)
+    for row, line in zip(rows, cells, strict=True):
         decision = Text(row["decision"], style=_style(row))
-        table.add_row(*_cells(row), decision + _reason(row) if reasons else decision)
+        line[WORST] = _cut(line[WORST], room)
+        table.add_row(*line[:-1], decision + Text(f": {row['reason']}") if reasons else decision)
     return table
+
+
+def _cut(name: str, room: int) -> str:
+    """
+    >>> _cut("TotalRecurringCharge", 12), _cut("MonthsInService", 15)
+    ('TotalRecurr…', 'MonthsInService')
+    """
+    return name if len(name) <= room else f"{name[: room - 1]}…"
 
 
 def _cells(row: Row) -> list[str]:
@@ -78,10 +104,6 @@ def _cells(row: Row) -> list[str]:
 
 def _number_of(row: Row) -> str:
     return str(row["batch"]).removeprefix("batch_")
-
-
-def _reason(row: Row) -> Text:
-    return Text(f": {row['reason']}")
 
 
 def _style(row: Row) -> str:

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from churn_drift.aws import s3_upload, settings
 from churn_drift.aws.s3_upload import Moved
+from churn_drift.terminal import is_moving, moving, say
 
 
 def upload(folders: Sequence[str]) -> int:
@@ -27,9 +27,9 @@ def download(folders: Sequence[str]) -> int:
 
 
 def _tell(what: str, moved: Moved) -> int:
-    print(f"{what}: {moved.text()}")
+    say(f"{what}: {moved.text()}")
     if moved.warning:
-        print(f"warning: {moved.warning}", file=sys.stderr)
+        say(f"warning: {moved.warning}", sys.stderr)
     return 0
 
 
@@ -37,7 +37,7 @@ def _tell(what: str, moved: Moved) -> int:
 def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, on stderr; nothing elsewhere."""
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what)
+    off = not is_moving(sys.stderr)
+    with Progress(*columns, console=moving(), transient=True, redirect_stdout=False, disable=off) as bar:
+        task = bar.add_task(what, total=None)
         yield lambda count, total: bar.update(task, total=total, advance=count)

@@ -18,6 +18,8 @@ from churn_drift.environment import read_env
 from churn_drift.errors import ChurnDriftError
 from churn_drift.serving import logs, settings
 from churn_drift.serving.settings import Settings
+from churn_drift.terminal import say
+from churn_drift.usage import Parser
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -27,20 +29,43 @@ if TYPE_CHECKING:
     from churn_drift.serving.metrics import Metrics
     from churn_drift.serving.seat import Seat
 
-MORE = """Without --model and --as-of: models/champion, as its manifest and models/champion.dvc
-say. A promotion or a rollback is then taken in within seconds, without a restart.
+ABOUT = "Serve the champion over HTTP until Ctrl-C or SIGTERM."
+
+MORE = """Without --model and --as-of: models/champion, as its manifest and models/champion.dvc say. A promotion or a
+rollback is then taken in within seconds, without a restart.
 
 `churn-drift keys add NAME` makes the first key, and from then on every request but /health, /ready and the
-documentation needs one; without any, only this machine can ask. The file of the keys is looked at every second.
+documentation needs one; without any, only this machine can ask. The file of the keys is looked at every second."""
 
-environment: PORT, WEB_CONCURRENCY (processes), SERVE_HOST, SERVE_THREADS (of each process),
-SERVE_MAX_BODY_MB, SERVE_MAX_RECORDS, SERVE_MAX_BATCH_MB, SERVE_MAX_ROWS, SERVE_AUTH (keys, sagemaker),
-SERVE_KEYS (file), SERVE_RATE (requests a second of each key), SERVE_READ_SECONDS (that a request may take
-to arrive), SERVE_ACCESS_LOG (on, off), SERVE_LOG_FORMAT (json, text), SERVE_LOG (inference log: a folder,
-s3://bucket/prefix, off), SERVE_LOG_FIELDS (all, none, names), SERVE_SHADOW_PERCENT (of the requests that
-models/candidate scores, too, where it is not the champion)
+ENVIRONMENT = """examples:
+  python serve-model.py --port 8081
+  python serve-model.py --model previous
 
-exit codes: 0 stopped, 1 the port is taken or the server failed, 2 the model or a setting was refused"""
+environment, or .env:
+  PORT                  where to listen (8080)
+  SERVE_HOST            at which address (127.0.0.1)
+  WEB_CONCURRENCY       processes
+  SERVE_THREADS         threads of each process
+  SERVE_MAX_BODY_MB     largest body of /predict, in MB
+  SERVE_MAX_RECORDS     most customers in one request
+  SERVE_MAX_BATCH_MB    largest file of /predict/batch, in MB
+  SERVE_MAX_ROWS        most customers in one file
+  SERVE_READ_SECONDS    that a request may take to arrive (30)
+  SERVE_RATE            requests a second of each key (200)
+  SERVE_AUTH            keys, or sagemaker: only /ping and /invocations
+  SERVE_KEYS            file of the keys (serve-keys.json)
+  SERVE_ACCESS_LOG      on or off
+  SERVE_LOG_FORMAT      json or text
+  SERVE_LOG             inference log: a folder, s3://bucket/prefix, off
+                        (data/inference)
+  SERVE_LOG_FIELDS      what of a customer it holds: all, none, names
+  SERVE_SHADOW_PERCENT  of the requests that models/candidate scores, too,
+                        where it is not the champion (10)
+
+exit codes:
+  0  stopped
+  1  the port is taken or the server failed
+  2  the model or a setting was refused"""
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python serve-model.py") -> int:
@@ -57,7 +82,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python serve-mo
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
             return _serve(chosen, lines, model=parsed.model, revision=parsed.as_of)
     except (ChurnDriftError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", sys.stderr)
         return 2 if isinstance(error, ChurnDriftError) else 1
 
 
@@ -85,16 +110,13 @@ def _counts() -> Iterator[str]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def parser(prog: str) -> argparse.ArgumentParser:
+def parser(prog: str) -> Parser:
     """The options."""
-    raw = argparse.RawDescriptionHelpFormatter
-    top = argparse.ArgumentParser(
-        prog=prog, description="Serve the champion over HTTP.", epilog=MORE, formatter_class=raw
-    )
+    top = Parser(prog=prog, description=f"{ABOUT}\n\n{MORE}", epilog=ENVIRONMENT)
     which = top.add_mutually_exclusive_group()
     which.add_argument("--model", metavar="VERSION", help="serve this version, an id or a role, and stay with it")
     which.add_argument("--as-of", metavar="REV", help="serve the champion of a git revision, and stay with it")
-    top.add_argument("--host", help="where to listen (default: SERVE_HOST or 127.0.0.1; 0.0.0.0 is everywhere)")
+    top.add_argument("--host", metavar="HOST", help="0.0.0.0 is everywhere (default: SERVE_HOST or 127.0.0.1)")
     top.add_argument("--port", metavar="PORT", help="default: PORT or 8080; 0 takes a free one")
     return top
 

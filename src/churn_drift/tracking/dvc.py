@@ -1,17 +1,31 @@
 """DVC's own commands, run as a user would type them."""
 
+import codecs
+import configparser
+import errno
 import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
+import termios
+import tty
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 import yaml
 
 from churn_drift.errors import ChurnDriftError, PipelineError
+from churn_drift.terminal import is_moving
+
+_WITHOUT_HINTS = (
+    "-c",
+    "import logging, sys; from dvc.cli import main; "
+    "logging.getLogger('dvc.repo.scm_context').setLevel('WARNING'); sys.exit(main(sys.argv[1:]))",
+)
+"""DVC, but for its eight lines on what to add to git: they name a part of what a run's own summary names whole."""
 
 _STAGE_FAILED = re.compile(r"exited with (\d+)")
 
@@ -21,7 +35,7 @@ def reproduce(*targets: str) -> None:
 
     targets  stages to reproduce, with what they need; none: all
     """
-    status, said = _run(["repro", *targets])
+    status, said = _run([*_dvc(_WITHOUT_HINTS), "repro", *targets])
     if status:
         refused = _STAGE_FAILED.search(said)
         if refused and refused[1] == "2":
@@ -55,6 +69,13 @@ def push(remote: str | None = None) -> None:
 def point(remote: str, url: str) -> None:
     """`dvc remote modify --local`: where a remote is, for this clone."""
     _quietly(["remote", "modify", "--local", remote, "url", url])
+
+
+def has_remote() -> bool:
+    """Whether `dvc push` goes somewhere; from DVC's own files, without its second of start-up."""
+    config = configparser.ConfigParser(strict=False, interpolation=None)
+    config.read([".dvc/config", ".dvc/config.local"], encoding="utf-8")
+    return bool(config.get("core", "remote", fallback=""))
 
 
 def is_pinned(path: Path, *, pin: Path | None = None) -> bool:
@@ -92,18 +113,45 @@ def _quietly(arguments: Sequence[str]) -> None:
         raise PipelineError(f"`dvc {' '.join(arguments)}` failed: {reason}")
 
 
-def _run(arguments: Sequence[str]) -> tuple[int, str]:
-    """Exit code and the errors said; both streams go on to the user's as they come."""
-    with subprocess.Popen([*_dvc(), *arguments], env=_environment(), stderr=subprocess.PIPE, text=True) as process:
-        said = []
-        for line in process.stderr or ():
-            sys.stderr.write(line)
-            said.append(line)
+def _run(command: Sequence[str]) -> tuple[int, str]:
+    """Exit code and the errors said; both streams go on to the user's as they come.
+
+    Where the user's stderr is a terminal, that of DVC and of the stages is one too: they draw their bars.
+    """
+    reading, writing = _terminal_like(sys.stderr) if is_moving(sys.stderr) else os.pipe()
+    said, text = [], codecs.getincrementaldecoder("utf-8")(errors="replace")
+    try:
+        with subprocess.Popen(command, env=_environment(), stderr=writing) as process:
+            os.close(writing)
+            while chunk := _read(reading):
+                said.append(text.decode(chunk))
+                sys.stderr.write(said[-1])
+                sys.stderr.flush()
+    finally:
+        os.close(reading)
     return process.returncode, "".join(said)
 
 
-def _dvc() -> list[str]:
-    return [sys.executable, "-m", "dvc"]
+def _terminal_like(stream: TextIO) -> tuple[int, int]:
+    """Both ends of a terminal as wide as the stream's, that passes on what is written to it as it is."""
+    reading, writing = os.openpty()
+    termios.tcsetwinsize(writing, termios.tcgetwinsize(stream))
+    tty.setraw(writing)
+    return reading, writing
+
+
+def _read(reading: int) -> bytes:
+    """What has come; nothing at the end, which Linux tells of a terminal by an error."""
+    try:
+        return os.read(reading, 65536)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return b""
+
+
+def _dvc(program: Sequence[str] = ("-m", "dvc")) -> list[str]:
+    return [sys.executable, *program]
 
 
 def _environment() -> dict[str, str]:

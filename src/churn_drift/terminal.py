@@ -1,0 +1,122 @@
+"""What people read in a terminal: colours, lines that break at words, and a sign that something goes on.
+
+Colours follow NO_COLOR, then FORCE_COLOR (https://no-color.org, https://force-color.org), then whether the stream is a
+terminal that has them. What goes into a file or a pipe is one line a thing, and nothing moves in it.
+"""
+
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Literal, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Colour = Literal["bold", "dim", "red", "green"]
+
+_COMMAND = re.compile(r"`[^`\n]*`")
+_CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32}
+_GLUE = "\x1f"
+"""Stands for a space at which no line breaks."""
+
+
+def width() -> int:
+    """Columns of the terminal; COLUMNS where it is set, 80 where there is no terminal."""
+    return get_terminal_size((80, 24)).columns
+
+
+def is_moving(stream: TextIO) -> bool:
+    """Whether a line of the stream can be drawn again: on a terminal, but for TERM=dumb."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def is_coloured(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether colours are wanted there.
+
+    >>> import io
+    >>> [is_coloured(io.StringIO(), {"FORCE_COLOR": "1", **more}) for more in ({}, {"NO_COLOR": "1"})]
+    [True, False]
+    """
+    if environment.get("NO_COLOR"):
+        return False
+    return bool(environment.get("FORCE_COLOR")) or (stream.isatty() and environment.get("TERM", "dumb") != "dumb")
+
+
+def console(stream: TextIO | None = None) -> "Console":
+    """Rich's console for a stream, by default stdout: no colours but those it is given, no escapes where none are."""
+    from rich.console import Console
+
+    stream = stream or sys.stdout
+    return Console(file=stream, highlight=False, markup=False, emoji=False, color_system=_system(stream), width=width())
+
+
+def say(text: str, stream: TextIO | None = None, *, hang: int = 2) -> None:
+    """Print lines; on a terminal one that is too long breaks at its words.
+
+    hang  spaces before what follows a break, beside those that the line itself begins with
+    """
+    stream = stream or sys.stdout
+    for line in text.split("\n"):
+        print(folded(line, columns=width(), hang=hang) if stream.isatty() else line, file=stream)
+
+
+def folded(line: str, *, columns: int, hang: int = 2) -> str:
+    """A line as several of at most so many columns. A longer word, or command in backticks, stays whole: it is copied.
+
+    >>> print(folded("error: x.csv: no such file; `churn-drift land FILE` takes one", columns=30))
+    error: x.csv: no such file;
+      `churn-drift land FILE`
+      takes one
+    """
+    if len(line) <= columns:
+        return line
+    begins = len(line) - len(line.lstrip(" "))
+    whole = _COMMAND.sub(lambda found: found[0].replace(" ", _GLUE), line)
+    lines = textwrap.wrap(
+        whole, columns, subsequent_indent=" " * (begins + hang), break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(lines).replace(_GLUE, " ")
+
+
+def painted(text: str, colour: Colour, stream: TextIO | None = None) -> str:
+    """The text in a colour, where the stream, by default stdout, has colours."""
+    return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if is_coloured(stream or sys.stdout) else text
+
+
+@contextmanager
+def working(what: str) -> Iterator[Callable[[str], None]]:
+    """While the block works, a line on stderr says what is done and for how long; nothing where it is no terminal.
+
+    Yields what prints a line on stdout meanwhile: the two may be the same terminal.
+    """
+    if not is_moving(sys.stderr):
+        yield partial(print, flush=True)
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(style="none"), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=moving(), transient=True, redirect_stdout=False) as bar:
+        bar.add_task(what, total=None)
+
+        def tell(line: str) -> None:
+            bar.stop()
+            print(line, flush=True)
+            bar.start()
+
+        yield tell
+
+
+def moving() -> "Console":
+    """The console of stderr for what rich draws again and again."""
+    from rich.console import Console
+
+    return Console(stderr=True, color_system=_system(sys.stderr), force_terminal=is_moving(sys.stderr))
+
+
+def _system(stream: TextIO) -> Literal["standard"] | None:
+    return "standard" if is_coloured(stream) else None
