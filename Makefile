@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-deps lint format ui s3 doctor bench studies lock clean \
+.PHONY: help run serve test test-deps lint format ui s3 doctor notebooks bench studies lock clean \
 	lambda aws-local aws-plan aws-deploy aws-destroy
 
 # What the tests need from Debian: a browser, a database server, and what judges the unit of deploy/.
@@ -57,6 +57,9 @@ aws-destroy: $(VENV)/ready  ## take it away, after asking; the bucket stays
 format: $(VENV)/ready  ## let ruff mend style and layout
 	ruff check --fix .
 	ruff format .
+
+notebooks: $(VENV)/ready  ## four notebooks on the run, as pages: reports/notebooks
+	python scripts/notebooks.py
 
 bench: $(VENV)/ready  ## speed of everything that should be fast, as ratios
 	python benchmarks/pipeline.py

@@ -26,6 +26,7 @@ DRIFT_METRICS = Path("reports/drift_check/metrics.json")
 DRIFT_SCORES = Path("data/scores/drift_check.parquet")
 DRIFT_BATCHES = Path("reports/drift_check/batches.csv")
 DRIFT_FEATURES = Path("reports/drift_check/features.csv")
+DRIFT_DISTRIBUTIONS = Path("reports/drift_check/distributions.csv")
 
 RETRAIN_EVENTS = Path("reports/retrain/events.json")
 RETRAIN_SUMMARY = Path("reports/retrain/summary.json")

@@ -126,7 +126,16 @@ def test_a_blank_line_keeps_its_number_so_that_later_rows_are_named_rightly(tmp_
 # --- what stages wrote -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("read", [io.read_frame, files.read_json])
+def test_a_table_that_was_written_is_read_as_text(tmp_path):
+    rows = [{"cell": 'a,"b"', "share": 0.5}, {"cell": "NA", "share": None}]
+    files.write_table(files.Table(("cell", "share"), rows), tmp_path / "table.csv")
+    assert files.read_table(tmp_path / "table.csv") == [
+        {"cell": 'a,"b"', "share": "0.5"},
+        {"cell": "NA", "share": "NA"},
+    ]
+
+
+@pytest.mark.parametrize("read", [io.read_frame, files.read_json, files.read_table])
 def test_a_missing_result_names_the_command_that_makes_it(tmp_path, read):
     with pytest.raises(PipelineError, match=r"absent: not there; `dvc repro` makes it"):
         read(tmp_path / "absent")

@@ -4,7 +4,6 @@ import struct
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.figure import Figure
@@ -163,18 +162,14 @@ def test_a_champion_reigns_from_its_first_batch_to_its_last() -> None:
 
 
 def test_a_features_cells_keep_their_order_and_unit() -> None:
-    table = pd.DataFrame(
-        {
-            "batch": ["b", "b", "a", "a"],
-            "feature": "HandsetPrice",
-            "place": [1, 0, 0, 1],
-            "cell": ["missing", "NA", "NA", "missing"],
-            "reference": [0.25, 0.75, 0.75, 0.25],
-            "share": [0.5, 0.5, 0.1, 0.9],
-        }
-    )
-    (found,) = moved(table, features=["HandsetPrice"], batches={"a": "02", "b": "09"})
-    assert found == Moved("HandsetPrice", "USD", ["NA", "missing"], [0.75, 0.25], {"02": [0.1, 0.9], "09": [0.5, 0.5]})
+    table = [
+        {"feature": "HandsetPrice", "place": "0", "cell": "NA", "reference": "0.75", "a": "0.1", "b": "NA"},
+        {"feature": "Handsets", "place": "0", "cell": "any", "reference": "1", "a": "1", "b": "1"},
+        {"feature": "HandsetPrice", "place": "1", "cell": "(missing)", "reference": "0.25", "a": "0.9", "b": "NA"},
+    ]
+    (found,) = moved(table, features=["HandsetPrice", "no such"], batches={"a": "02", "b": "09"})
+    assert (found.unit, found.cells, found.reference) == ("USD", ["NA", "(missing)"], [0.75, 0.25])
+    assert found.batches == {"02": [0.1, 0.9], "09": pytest.approx([float("nan")] * 2, nan_ok=True)}
 
 
 def test_contributions_are_those_that_the_server_explains_with() -> None:
@@ -221,10 +216,3 @@ def test_an_error_of_ours_is_one_line(shell, capsys) -> None:
 def test_outside_the_repository_the_error_names_the_folder(tmp_path) -> None:
     with pytest.raises(PipelineError, match=str(tmp_path)):
         notebook.root(tmp_path)
-
-
-def test_a_table_that_is_missing_names_the_command_that_makes_it(tmp_path) -> None:
-    (tmp_path / "there.csv").write_text("cell,share\nNA,0.5\n")
-    assert notebook.table(tmp_path / "there.csv")["cell"].tolist() == ["NA"]
-    with pytest.raises(PipelineError, match="dvc repro"):
-        notebook.table(tmp_path / "absent.csv")

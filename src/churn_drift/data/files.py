@@ -45,6 +45,14 @@ def write_table(table: Table, path: Path) -> None:
     write_bytes(text.getvalue().encode(), path)
 
 
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a table that a stage wrote, cells as text. Raises PipelineError when it is not there."""
+    if not path.exists():
+        raise PipelineError(f"{path}: not there; `dvc repro` makes it")
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return "NA"

@@ -134,7 +134,7 @@ def reigns(versions: Sequence[str], *, rows: Mapping[str, int]) -> list[Reign]:
     starts = [i for i, version in enumerate(versions) if not i or version != versions[i - 1]]
     return [
         Reign(versions[first], first, after - 1, rows[versions[first]])
-        for first, after in zip(starts, [*starts[1:], len(versions)], strict=True)
+        for first, after in zip(starts, [*starts[1:], len(versions)], strict=False)
     ]
 
 

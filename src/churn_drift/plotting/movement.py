@@ -12,7 +12,6 @@ from churn_drift.plotting.intervals import whiskers
 from churn_drift.schema import BY_NAME
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -70,23 +69,23 @@ class Moved:
     batches: Mapping[str, Sequence[float]]
 
 
-def moved(table: "pd.DataFrame", *, features: Sequence[str], batches: Mapping[str, str]) -> list[Moved]:
-    """Features of reports/drift_check/distributions.csv; `batches` maps a batch's name there to the name shown."""
-    found = []
-    for feature in features:
-        rows = table[table["feature"] == feature].sort_values("place")
-        parts = {shown: rows[rows["batch"] == batch] for batch, shown in batches.items()}
-        first = next(iter(parts.values()))
-        found.append(
-            Moved(
-                name=feature,
-                unit=BY_NAME[feature].unit if feature in BY_NAME else "",
-                cells=first["cell"].tolist(),
-                reference=first["reference"].tolist(),
-                batches={shown: part["share"].tolist() for shown, part in parts.items()},
-            )
+def moved(table: Sequence[Mapping[str, str]], *, features: Sequence[str], batches: Mapping[str, str]) -> list[Moved]:
+    """Features of reports/drift_check/distributions.csv; `batches` maps a batch's name there to the name shown.
+
+    A feature that the table does not have is left out; a share that is not defined is NaN.
+    """
+    rows = {name: [row for row in table if row["feature"] == name] for name in features}
+    return [
+        Moved(
+            name=name,
+            unit=BY_NAME[name].unit if name in BY_NAME else "",
+            cells=[row["cell"] for row in cells],
+            reference=[_share(row["reference"]) for row in cells],
+            batches={shown: [_share(row[batch]) for row in cells] for batch, shown in batches.items()},
         )
-    return found
+        for name, cells in rows.items()
+        if cells
+    ]
 
 
 def overlays(features: Sequence[Moved]) -> "Figure":
@@ -149,6 +148,10 @@ def _overlay(axes: "Axes", feature: Moved) -> None:
     axes.tick_params(axis="x", labelsize=8, length=2)
     axes.grid(visible=False, axis="x")
     axes.set_ylim(bottom=0)
+
+
+def _share(cell: str) -> float:
+    return float("nan") if cell == "NA" else float(cell)
 
 
 def _short(cell: str) -> str:

@@ -14,7 +14,6 @@ from churn_drift.errors import ChurnDriftError, PipelineError
 from churn_drift.plotting.house import style
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
 
@@ -42,15 +41,6 @@ def shown(figure: "Figure") -> tuple[bytes, dict[str, str]]:
     with style():
         figure.savefig(stream, format="png", metadata={"Software": None}, pil_kwargs={"optimize": True})
     return stream.getvalue(), {"alt": alt(figure)}
-
-
-def table(path: Path) -> "pd.DataFrame":
-    """A CSV that a stage wrote; text stays text. Raises PipelineError naming the command that makes it."""
-    import pandas as pd
-
-    if not path.exists():
-        raise PipelineError(f"{path}: not there; `dvc repro` makes it")
-    return pd.read_csv(path, keep_default_na=False)
 
 
 def alt(figure: "Figure") -> str:

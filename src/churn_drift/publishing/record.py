@@ -3,7 +3,6 @@
 MLflow is not known here: the same record could go to any store.
 """
 
-import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -136,7 +135,7 @@ def _read(folder: Path) -> Record:
     tree = folder / TREE
     locked = (tree / lock.LOCK).read_bytes()
     model = bundle.load(tree / paths.CANDIDATE)
-    timeline = _rows(tree / paths.TIMELINE)
+    timeline = files.read_table(tree / paths.TIMELINE)
     return Record(
         key=lock.key_of(locked),
         lineage=read_lineage(folder),
@@ -144,7 +143,7 @@ def _read(folder: Path) -> Record:
         timeline=timeline,
         params=_params(lock.parse(locked)),
         metrics=_metrics(tree),
-        series={**_timeline_series(timeline), **_never_series(_rows(tree / paths.DRIFT_BATCHES))},
+        series={**_timeline_series(timeline), **_never_series(files.read_table(tree / paths.DRIFT_BATCHES))},
         retrainings=tuple(_retrainings(tree, timeline)),
         artifacts=tuple(_artifacts(tree)),
         candidate=tree / paths.CANDIDATE,
@@ -252,11 +251,6 @@ def _artifacts(tree: Path) -> Iterator[tuple[Path, str]]:
     for place, target in PLACES.items():
         found = tree / place
         yield from ((file, target) for file in (sorted(found.iterdir()) if found.is_dir() else [found]))
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def _step(batch: str) -> int:

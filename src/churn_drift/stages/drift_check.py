@@ -6,7 +6,7 @@ from churn_drift.data import files
 from churn_drift.data.batches import BatchFolder
 from churn_drift.data.scores import write_scores
 from churn_drift.model.bundle import load, version_of
-from churn_drift.policy import tables
+from churn_drift.policy import distributions, tables
 from churn_drift.policy.history import OBSERVE, fold_history
 from churn_drift.stages import entry
 
@@ -25,9 +25,11 @@ def main() -> None:
         progress=entry.progress("drift_check"),
     )
     records = history.records(batches)
+    spread = distributions.table(distributions.profiles(history, batches, baseline[1]))
 
     files.write_json(records, paths.DRIFT_EVENTS)
     files.write_json(tables.drift_metrics(records), paths.DRIFT_METRICS)
     files.write_table(tables.drift_by_batch(records), paths.DRIFT_BATCHES)
     files.write_table(tables.drift_by_feature(records), paths.DRIFT_FEATURES)
+    files.write_table(spread, paths.DRIFT_DISTRIBUTIONS)
     write_scores(history.scores, paths.DRIFT_SCORES)
