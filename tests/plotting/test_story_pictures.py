@@ -68,8 +68,12 @@ def gained(n: int) -> Figure:
 
 
 def gate(n: int) -> Figure:
-    some = [Gate(None, 1.0, promoted=False), Gate(2.4, 1.0, promoted=True), Gate(-0.3, None, promoted=False)]
-    return evidence(batches=[str(i) for i in range(n)], gates=[some[i % 3] for i in range(n)])
+    some = [
+        Gate(None, 1.0, Difference(), promoted=False),
+        Gate(2.4, 1.0, GAIN, promoted=True),
+        Gate(-0.3, None, Difference(-0.01), promoted=False),
+    ]
+    return evidence(batches=[str(i) for i in range(n)], gates=[some[i % 3] for i in range(n)], confidence=0.95)
 
 
 def champion(n: int) -> Figure:
@@ -143,15 +147,16 @@ def test_an_undefined_value_has_no_marker() -> None:
 
 def test_the_gate_holds_z_against_the_limit_of_that_batch() -> None:
     settings = load_section(Retrain, "retrain")
+    gained = {"batch_02": Difference(0.1).to_dict(), "batch_03": GAIN.to_dict()}
     records = [
-        {"evidence": {"z": 0.0, "rows": 0}, "alarms": ["batch"], "promoted": None},
-        {"evidence": {"z": 1.5, "rows": 90}, "alarms": [], "promoted": None},
-        {"evidence": {"z": 1.5, "rows": 90}, "alarms": ["churn rate"], "promoted": "abc"},
+        {"evidence": {"z": 0.0, "rows": 0, "auc_gain_by_batch": {}}, "alarms": ["batch"], "promoted": None},
+        {"evidence": {"z": 1.5, "rows": 90, "auc_gain_by_batch": {}}, "alarms": [], "promoted": None},
+        {"evidence": {"z": 1.5, "rows": 90, "auc_gain_by_batch": gained}, "alarms": ["churn rate"], "promoted": "abc"},
     ]
     assert gates(records, settings) == [
-        Gate(None, settings.z_alarmed, promoted=False),
-        Gate(1.5, settings.z_promote, promoted=False),
-        Gate(1.5, settings.z_alarmed, promoted=True),
+        Gate(None, settings.z_alarmed, Difference(), promoted=False),
+        Gate(1.5, settings.z_promote, Difference(), promoted=False),
+        Gate(1.5, settings.z_alarmed, Difference(**GAIN.to_dict()), promoted=True),
     ]
     assert {g.limit for g in gates(records, settings.model_copy(update={"policy": "price"}))} == {None}
 

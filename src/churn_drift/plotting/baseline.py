@@ -50,9 +50,12 @@ def quality(judged: Sequence[Judged], *, confidence: float) -> "Figure":
             _intervals(calibration, _calibration(one, confidence), look)
             if len(one.labels):
                 precision.axhline(100 * one.labels.mean(), color=look["color"], linewidth=1, linestyle=":", zorder=1)
-        _name(roc, "ROC", "stayed, but flagged (%)", "churned and flagged (%)")
+        _name(roc, "ROC", "of those who stayed, flagged (%)", "of those who churned, flagged (%)")
         _name(
-            precision, "Precision and recall", "churned who are flagged: recall (%)", "flagged who churn: precision (%)"
+            precision,
+            "Precision and recall",
+            "of those who churned, flagged: recall (%)",
+            "of the flagged, churned: precision (%)",
         )
         _name(
             calibration,
@@ -79,7 +82,7 @@ def auc_by_batch(
     with style():
         figure = new_figure(height=3.8)
         axes = figure.subplots()
-        for (name, level), colour, dash in zip(levels.items(), (ORANGE, GREEN), ("-.", "--"), strict=False):
+        for (name, level), colour, dash in zip(levels.items(), (GREEN, ORANGE), ("--", "-."), strict=False):
             if level is not None:
                 axes.axhline(level, color=colour, linewidth=1.8, linestyle=dash, label=f"{name}: {level:.3f}")
         whiskers(axes, range(len(batches)), auc, color=BLUE, marker="o", label="within the batch")

@@ -61,7 +61,8 @@ def missing(*, columns: Sequence[str], first: Sequence[float], newest: Sequence[
 def histograms(columns: Sequence[Column]) -> "Figure":
     """Customers who stayed (filled) and who churned (outline), each as shares of their group, by column.
 
-    Equal cells between the 1st and 95th percentile of both together; the outer cells hold what lies beyond.
+    Equal cells between the 1st and 95th percentile of both together, of a few whole numbers one each; the outer cells
+    hold what lies beyond.
     """
     wide = 3
     rows = max(1, -(-len(columns) // wide))
@@ -107,8 +108,7 @@ def _histogram(axes: "Axes", column: Column) -> None:
     stayed, churned = (values[~np.isnan(values)] for values in column.groups)
     both = np.concatenate([stayed, churned])
     if len(both):
-        low, high = np.quantile(both, [0.01, 0.95], method="inverted_cdf")
-        edges = np.linspace(low, high if high > low else low + 1, CELLS + 1)
+        edges = _edges(both)
         for values, filled, label in ((stayed, True, "stayed"), (churned, False, "churned")):
             counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
             axes.stairs(
@@ -123,6 +123,14 @@ def _histogram(axes: "Axes", column: Column) -> None:
     axes.set_title(column.name, fontsize=10, pad=4)
     axes.set_xlabel(column.unit, fontsize=9, labelpad=1)
     axes.tick_params(labelsize=8.5)
+
+
+def _edges(values: Numbers) -> Numbers:
+    """Of the histogram's cells; a few whole numbers get a cell each."""
+    low, high = np.quantile(values, [0.01, 0.95], method="inverted_cdf")
+    if high - low < CELLS and np.array_equal(values, np.round(values)):
+        return np.arange(low - 0.5, high + 1)
+    return np.linspace(low, high if high > low else low + 1, CELLS + 1)
 
 
 def _quantiles(values: Numbers) -> Numbers:

@@ -56,24 +56,27 @@ class Gate:
 
     z         of the challenger against the champion, added up since the last promotion; None without labels
     limit     that z had to exceed; None where the policy has no such limit
+    gain      the challenger's AUC less the champion's on the newest labelled batch
     """
 
     z: float | None
     limit: float | None
+    gain: Difference
     promoted: bool
 
 
-def evidence(*, batches: Sequence[str], gates: Sequence[Gate]) -> "Figure":
-    """The evidence for a challenger against the limit that held at that batch: promoted or held.
+def evidence(*, batches: Sequence[str], gates: Sequence[Gate], confidence: float) -> "Figure":
+    """Challenger against champion: z against the limit that held at that batch, and below it the gain in AUC.
 
-    A batch without new labels has no marker.
+    Promoted or held is told by colour and shape. A batch without new labels has no marker.
     """
     with style():
-        figure = new_figure(height=3.9)
-        axes = figure.subplots()
-        axes.axhline(0, color=FAINT, linewidth=1.2, linestyle=":")
+        figure = new_figure(height=6.2)
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+        for axes in (upper, lower):
+            axes.axhline(0, color=FAINT, linewidth=1.2, linestyle=":")
         limits = [(i, gate.limit) for i, gate in enumerate(gates) if gate.limit is not None]
-        axes.hlines(
+        upper.hlines(
             [limit for _, limit in limits],
             [i - 0.4 for i, _ in limits],
             [i + 0.4 for i, _ in limits],
@@ -83,26 +86,31 @@ def evidence(*, batches: Sequence[str], gates: Sequence[Gate]) -> "Figure":
         )
         for promoted, colour, marker, label in ((True, GREEN, "^", "promoted"), (False, ORANGE, "s", "held")):
             some = [(i, g.z) for i, g in enumerate(gates) if g.z is not None and g.promoted is promoted]
-            axes.vlines([i for i, _ in some], 0, [z for _, z in some], color=colour, linewidth=1.4)
-            axes.plot(
+            look = {"color": colour, "marker": marker, "markerfacecolor": colour if promoted else "white"}
+            upper.vlines([i for i, _ in some], 0, [z for _, z in some], color=colour, linewidth=1.4)
+            upper.plot(
                 [i for i, _ in some],
                 [z for _, z in some],
-                color=colour,
-                marker=marker,
-                markersize=8,
-                markerfacecolor=colour if promoted else "white",
+                markersize=8 if len(gates) <= 60 else 4,
                 linestyle="",
                 label=label if some else None,
+                **look,
             )
+            gained = [g.gain if g.promoted is promoted else Difference() for g in gates]
+            whiskers(lower, range(len(gates)), gained, **look)
         for i, gate in enumerate(gates):
             if gate.z is None and len(gates) <= 24:
-                axes.annotate("no labels", (i, 0), (0, 4), textcoords="offset points", ha="center", fontsize=9)
-        axes.set_title("Evidence for the challenger since the last promotion", pad=30)
-        axes.set_ylabel("z (above 0: challenger better)")
-        axes.set_xlabel("batch, in order of arrival")
-        batch_ticks(axes, batches)
-        axes.set_xlim(-0.6, len(batches) - 0.4)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0)
+                upper.annotate("no labels", (i, 0), (0, 4), textcoords="offset points", ha="center", fontsize=9)
+        upper.set_title("Evidence for the challenger since the last promotion", pad=30)
+        upper.set_ylabel("z (above 0:\nchallenger better)")
+        if upper.get_legend_handles_labels()[0]:
+            upper.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0)
+        lower.set_title(f"The challenger's AUC less the champion's on the newest labels, {confidence:.0%} intervals")
+        lower.set_ylabel("gain in AUC")
+        lower.set_xlabel("batch, in order of arrival")
+        batch_ticks(lower, batches)
+        lower.set_xlim(-0.6, len(batches) - 0.4)
+        figure.align_ylabels()
     return figure
 
 
@@ -113,6 +121,7 @@ def gates(records: Sequence[Mapping[str, Any]], settings: Retrain) -> list[Gate]
         Gate(
             z=record["evidence"]["z"] if record["evidence"]["rows"] else None,
             limit=limits[bool(record["alarms"])] if settings.policy == "evidence" else None,
+            gain=Difference(**next(reversed(record["evidence"]["auc_gain_by_batch"].values()), {})),
             promoted=bool(record["promoted"]),
         )
         for record in records

@@ -46,6 +46,7 @@ def style() -> Iterator[None]:
                 "font.family": "DejaVu Sans",
                 "font.size": 10.5,
                 "text.color": INK,
+                "text.parse_math": False,  # a level may be called $5-$9
                 "axes.labelcolor": INK,
                 "axes.edgecolor": FAINT,
                 "axes.titlesize": 12,
@@ -88,6 +89,6 @@ def save(figure: "Figure", path: Path) -> None:
 
 def batch_ticks(axes: "Axes", batches: Sequence[str], *, offset: float = 0.0) -> None:
     """A tick a batch, or every second, third ... where there are more than 24."""
-    step = -(-len(batches) // 24)
+    step = max(1, -(-len(batches) // 24))
     at = range(0, len(batches), step)
     axes.set_xticks([i + offset for i in at], [batches[i] for i in at])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from churn_drift.drift.distributions import SCORE
 from churn_drift.model.metrics import Estimate
 from churn_drift.plotting.house import BLUE, FAINT, INK, VERMILLION, batch_ticks, new_figure, style
 from churn_drift.plotting.intervals import whiskers
@@ -78,7 +79,7 @@ def moved(table: Sequence[Mapping[str, str]], *, features: Sequence[str], batche
     return [
         Moved(
             name=name,
-            unit=BY_NAME[name].unit if name in BY_NAME else "",
+            unit="predicted probability" if name == SCORE else BY_NAME[name].unit if name in BY_NAME else "",
             cells=[row["cell"] for row in cells],
             reference=[_share(row["reference"]) for row in cells],
             batches={shown: [_share(row[batch]) for row in cells] for batch, shown in batches.items()},
@@ -93,7 +94,7 @@ def overlays(features: Sequence[Moved]) -> "Figure":
     wide = 2
     rows = max(1, -(-len(features) // wide))
     with style():
-        figure = new_figure(height=0.5 + 2.9 * rows)
+        figure = new_figure(height=0.5 + 3.0 * rows)
         grid = figure.subplots(rows, wide, squeeze=False)
         for axes, feature in zip(grid.flat, features, strict=False):
             _overlay(axes, feature)
@@ -145,7 +146,7 @@ def _overlay(axes: "Axes", feature: Moved) -> None:
         axes.plot(x, [100 * share for share in shares], linestyle="", markersize=6, label=f"batch {name}", **look)
     axes.set_title(f"{feature.name} ({feature.unit})" if feature.unit else feature.name, fontsize=10.5, pad=4)
     axes.set_xticks(x, [_short(cell) for cell in feature.cells], rotation=35, ha="right", rotation_mode="anchor")
-    axes.tick_params(axis="x", labelsize=8, length=2)
+    axes.tick_params(axis="x", labelsize=9, length=2)
     axes.grid(visible=False, axis="x")
     axes.set_ylim(bottom=0)
 
@@ -155,5 +156,5 @@ def _share(cell: str) -> float:
 
 
 def _short(cell: str) -> str:
-    """A cell's name, cut where it would crowd out the picture; matplotlib takes a $ for mathematics."""
-    return (cell if len(cell) <= 18 else f"{cell[:17]}…").replace("$", r"\$")
+    """A cell's name, cut where it would crowd out the picture."""
+    return cell if len(cell) <= 18 else f"{cell[:17]}…"

@@ -1,5 +1,6 @@
 """Figures in a sentence: the answers of the notebooks are made from these."""
 
+import re
 from collections.abc import Sequence
 
 from churn_drift.model.compare import Difference
@@ -9,7 +10,7 @@ from churn_drift.model.metrics import Estimate
 def told(value: Estimate | Difference, *, decimals: int = 3, sign: bool = False) -> str:
     """A value with its interval, as far as there is one.
 
-    >>> told(Estimate(0.6454, 0.6285, 0.662))
+    >>> told(Estimate(0.6454, 0.6286, 0.662))
     '0.645 [0.629, 0.662]'
     >>> told(Estimate(0.0213), sign=True), told(Estimate())
     ('+0.021', 'not defined')
@@ -31,13 +32,16 @@ def percent(share: float | None) -> str:
 
 
 def listed(names: Sequence[str], *, at_most: int = 5) -> str:
-    """Names in a row, the rest as a number.
+    """Names in a row, the rest as a number; what Markdown or HTML would take for its own is escaped.
 
+    >>> listed(["<b>", "up * to"])
+    '&#60;b&#62; and up &#42; to'
     >>> listed(["a", "b", "c"]), listed(["a", "b", "c"], at_most=2), listed([])
     ('a, b and c', 'a, b and 1 more', 'none')
     """
     if not names:
         return "none"
     rest = len(names) - at_most
-    shown = [*names[:at_most], f"{rest} more"] if rest > 0 else list(names)
+    names = [re.sub(r"[^\w\s.,:;()/+-]", lambda found: f"&#{ord(found[0])};", name) for name in names]
+    shown = [*names[:at_most], f"{rest} more"] if rest > 0 else names
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
