@@ -18,7 +18,8 @@ from churn_drift.plotting import notebook
 from churn_drift.plotting.baseline import Judged, auc_by_batch, quality
 from churn_drift.plotting.contributions import contributions, mean_contributions
 from churn_drift.plotting.customers import Column, arrival, histograms, missing
-from churn_drift.plotting.decisions import Gate, Reign, champions, evidence, gains, gates, reigns
+from churn_drift.plotting.decisions import Gate, Reign, champions, evidence, gates, reigns
+from churn_drift.plotting.gains import gains
 from churn_drift.plotting.movement import Moved, drift_against_loss, ks_heatmap, moved, overlays
 from churn_drift.plotting.rates import churn_rates
 from churn_drift.serving.reasons import Explainer

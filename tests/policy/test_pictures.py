@@ -53,7 +53,7 @@ def test_three_pictures_are_drawn_the_same_bytes_twice(tmp_path: Path) -> None:
         comparison = compare(WORSE, BETTER, confidence=0.95)
         pictures.draw(comparison, records, curves(WORSE, BETTER), tmp_path / folder, policy="evidence", confidence=0.95)
     drawn = {path.name: path.read_bytes() for path in (tmp_path / "one").iterdir()}
-    assert set(drawn) == {"timeline.png", "drift.png", "models.png"}
+    assert set(drawn) == {"timeline.png", "gains.png", "drift.png", "models.png"}
     assert drawn == {path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()}
 
 

@@ -128,14 +128,30 @@ def drift_against_loss(
         whiskers(axes, [x for _, x, _ in points], [moved for *_, moved in points], color=BLUE, marker="o")
         if not points:
             axes.text(50, 0, "no batch has both", ha="center", va="bottom")
-        for name, x, moved in points:
-            if moved.value is not None and len(batches) <= 24:
-                axes.annotate(name, (x, moved.value), xytext=(6, 5), textcoords="offset points", fontsize=9.5)
+        if len(batches) <= 24:
+            _annotate(axes, [(name, x, moved.value) for name, x, moved in points if moved.value is not None])
         axes.set_xlim(-3, 103)
         axes.set_title(f"Drift and the first model's AUC, a point a batch, {confidence:.0%} intervals")
         axes.set_xlabel("features that drifted from the reference (%)")
         axes.set_ylabel("change of AUC since the reference")
     return figure
+
+
+def _annotate(axes: "Axes", points: Sequence[tuple[str, float, float]]) -> None:
+    """Names right of their points, left of one that would lie on another's name."""
+    low, high = axes.get_ylim()
+    named: list[tuple[float, float]] = []
+    for name, x, y in points:
+        crowded = any(abs(x - other) < 4 and abs(y - at) < 0.06 * (high - low) for other, at in named)
+        named.append((x, y))
+        axes.annotate(
+            name,
+            (x, y),
+            xytext=(-6 if crowded else 6, 5),
+            ha="right" if crowded else "left",
+            textcoords="offset points",
+            fontsize=9.5,
+        )
 
 
 def _overlay(axes: "Axes", feature: Moved) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from churn_drift.data.files import Table
 from churn_drift.data.scores import Scored
 from churn_drift.model import curves as points
+from churn_drift.plotting.gains import gains
 from churn_drift.plotting.heatmap import psi_heatmap
 from churn_drift.plotting.house import save
 from churn_drift.plotting.quality import calibration_gain
@@ -50,7 +51,7 @@ def draw(
     policy: str,
     confidence: float,
 ) -> None:
-    """timeline.png, drift.png and models.png, the same bytes for the same run."""
+    """timeline.png, gains.png, drift.png and models.png, the same bytes for the same run."""
     folder.mkdir(parents=True, exist_ok=True)
     batches = [b.batch.removeprefix("batch_") for b in comparison.batches]
     save(
@@ -64,6 +65,15 @@ def draw(
             confidence=confidence,
         ),
         folder / "timeline.png",
+    )
+    save(
+        gains(
+            batches=batches,
+            gain=[b.difference for b in comparison.batches],
+            mean=comparison.gain,
+            confidence=confidence,
+        ),
+        folder / "gains.png",
     )
     features = [f["name"] for f in records[0]["drift"]["features"]]
     save(
