@@ -57,9 +57,8 @@ def main() -> int:
         for path in chosen:
             path.write_text(stripped(path.read_text(encoding="utf-8")), encoding="utf-8")
         return 0
-    with (
-        tempfile.TemporaryDirectory() as scratch
-    ):  # no setting of the user's reaches a kernel, and no history leaves it
+    # No setting of the user's reaches a kernel, and no history leaves it.
+    with tempfile.TemporaryDirectory() as scratch:
         os.environ |= {"IPYTHONDIR": scratch, "JUPYTER_CONFIG_DIR": scratch, "JUPYTER_RUNTIME_DIR": scratch}
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         return asyncio.run(render(chosen, sockets=Path(scratch)))
@@ -71,11 +70,11 @@ def sources() -> list[Path]:
 
 def stripped(text: str) -> str:
     """A notebook as it stands in git."""
-    notebook = strip_output(nbformat.reads(text, as_version=4), keep_output=False, keep_count=False, keep_id=True)
+    notebook = nbformat.reads(text, as_version=4)
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict({})
-    return nbformat.writes(notebook) + "\n"
+        cell.metadata = nbformat.from_dict({})  # first: it may ask to keep the output
+    return nbformat.writes(strip_output(notebook, keep_output=False, keep_count=False, keep_id=True)) + "\n"
 
 
 async def render(chosen: list[Path], *, sockets: Path) -> int:

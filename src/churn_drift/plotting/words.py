@@ -23,12 +23,12 @@ def told(value: Estimate | Difference, *, decimals: int = 3, sign: bool = False)
 
 
 def percent(share: float | None) -> str:
-    """A share between 0 and 1.
+    """A share between 0 and 1; no line ends before the sign.
 
     >>> percent(0.2936), percent(None)
-    ('29.4 %', 'not known')
+    ('29.4\\xa0%', 'not known')
     """
-    return "not known" if share is None or share != share else f"{100 * share:.1f} %"  # noqa: PLR0124
+    return "not known" if share is None or share != share else f"{100 * share:.1f}\xa0%"  # noqa: PLR0124
 
 
 def listed(names: Sequence[str], *, at_most: int = 5) -> str:
