@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from churn_drift.columns import Numbers
-from churn_drift.plotting.house import BLUE, FAINT, INK, SKY, VERMILLION, batch_ticks, new_figure, style
+from churn_drift.plotting.house import BLUE, FAINT, INK, MANY, SKY, VERMILLION, batch_ticks, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +93,7 @@ def arrival(*, batches: Sequence[str], columns: Sequence[Column]) -> "Figure":
             q10, q25, q50, q75, q90 = np.array([_quantiles(values) for values in column.groups]).T
             axes.fill_between(x, q10, q90, color=SKY, alpha=0.25, linewidth=0, label="middle 80 %")
             axes.fill_between(x, q25, q75, color=SKY, alpha=0.55, linewidth=0, label="middle 50 %")
-            axes.plot(x, q50, color=BLUE, marker="o", label="median")
+            axes.plot(x, q50, color=BLUE, marker="o" if len(x) <= MANY else "", label="median")
             axes.set_title(f"{column.name} by batch")
             axes.set_ylabel(column.unit or column.name)
         axes.set_xlabel("batch, in order of arrival")

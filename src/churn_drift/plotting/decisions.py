@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from churn_drift.config import Retrain
 from churn_drift.model.compare import Difference
-from churn_drift.plotting.house import FAINT, GREEN, INK, ORANGE, SKY, batch_ticks, new_figure, style
+from churn_drift.plotting.house import FAINT, GREEN, INK, MANY, ORANGE, SKY, batch_ticks, new_figure, style
 from churn_drift.plotting.intervals import whiskers
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def evidence(*, batches: Sequence[str], gates: Sequence[Gate], confidence: float
             upper.plot(
                 [i for i, _ in some],
                 [z for _, z in some],
-                markersize=8 if len(gates) <= 60 else 4,
+                markersize=8 if len(gates) <= MANY else 4,
                 linestyle="",
                 label=label if some else None,
                 **look,

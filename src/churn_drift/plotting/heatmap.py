@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from churn_drift.plotting.house import INK, VERMILLION, batch_ticks, new_figure, style
+from churn_drift.plotting.house import INK, MANY, VERMILLION, batch_ticks, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,9 @@ def psi_heatmap(
         values = np.ma.masked_invalid(np.array(shown, dtype=np.float64).reshape(len(chosen), len(batches)))
         axes.set_facecolor("#EFEFEF")
         norm = LogNorm(vmin=floor, vmax=ceiling)
-        image = axes.pcolormesh(values, cmap="cividis", norm=norm, edgecolors="white")
+        image = axes.pcolormesh(
+            values, cmap="cividis", norm=norm, edgecolors="white" if len(batches) <= MANY else "face"
+        )
         for row, i in enumerate(chosen):
             for column, value in enumerate(psi[i]):
                 bright = value is not None and norm(max(value, floor)) > 0.55
@@ -55,7 +57,7 @@ def psi_heatmap(
                         color=INK if bright else "white",
                     )
                 if drifted[i][column]:
-                    right, up, width = column + 0.97, row + 0.04, min(0.8, 0.02 * max(10, len(batches)))
+                    right, up, width = column + 0.97, row + 0.04, min(0.8, 0.025 * len(batches))
                     corner = [(right, up), (right - width, up), (right, up + 0.42)]
                     axes.add_patch(Polygon(corner, facecolor=VERMILLION, edgecolor="white", linewidth=0.6))
         axes.set_yticks([row + 0.5 for row in range(len(chosen))], [features[i] for i in chosen])

@@ -87,8 +87,13 @@ def save(figure: "Figure", path: Path) -> None:
         figure.savefig(path, format="png", metadata={"Software": None}, pil_kwargs={"optimize": True})
 
 
+MANY = 60
+"""Above so many batches markers and white gaps would hide what they mark."""
+
+
 def batch_ticks(axes: "Axes", batches: Sequence[str], *, offset: float = 0.0) -> None:
-    """A tick a batch, or every second, third ... where there are more than 24."""
-    step = max(1, -(-len(batches) // 24))
+    """A tick a batch, or every second, third ... where names of 48 letters in all would be exceeded."""
+    letters = len(batches) * max([2, *map(len, batches)])
+    step = max(1, -(-letters // 48))
     at = range(0, len(batches), step)
     axes.set_xticks([i + offset for i in at], [batches[i] for i in at])

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from churn_drift.model.compare import Difference
 from churn_drift.model.metrics import Estimate
+from churn_drift.plotting.house import MANY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +18,7 @@ def whiskers(axes: "Axes", x: Sequence[float], values: Sequence[Estimate | Diffe
         for place, v in zip(x, values, strict=True)
         if v.value is not None
     ]
-    many = len(x) > 60
+    many = len(x) > MANY
     axes.errorbar(
         [place for place, *_ in points],
         [value for _, value, *_ in points],

@@ -8,7 +8,7 @@ import numpy as np
 
 from churn_drift.drift.distributions import SCORE
 from churn_drift.model.metrics import Estimate
-from churn_drift.plotting.house import BLUE, FAINT, INK, VERMILLION, batch_ticks, new_figure, style
+from churn_drift.plotting.house import BLUE, FAINT, INK, MANY, VERMILLION, batch_ticks, new_figure, style
 from churn_drift.plotting.intervals import whiskers
 from churn_drift.schema import BY_NAME
 
@@ -38,7 +38,8 @@ def ks_heatmap(
         cells = [[np.nan if v is None else v for v in ks[i]] for i in chosen]
         values = np.ma.masked_invalid(np.array(cells, dtype=np.float64).reshape(len(chosen), len(batches)))
         axes.set_facecolor("#EFEFEF")
-        image = axes.pcolormesh(values, cmap="cividis", vmin=0, vmax=1, edgecolors="white")
+        edges = "white" if len(batches) <= MANY else "face"
+        image = axes.pcolormesh(values, cmap="cividis", vmin=0, vmax=1, edgecolors=edges)
         if len(batches) <= 14:
             for (row, column), value in np.ndenumerate(values.filled(np.nan)):
                 if not np.isnan(value):

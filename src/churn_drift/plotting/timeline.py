@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from churn_drift.model.metrics import Estimate
-from churn_drift.plotting.house import GREEN, NEVER, POLICY, SKY, batch_ticks, new_figure, style
+from churn_drift.plotting.house import GREEN, MANY, NEVER, POLICY, SKY, batch_ticks, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,4 +74,4 @@ def _band(axes: "Axes", x: list[int], estimates: Sequence[Estimate], look: Mappi
         for values in zip(*((e.value, e.low, e.high) for e in estimates), strict=True)
     )
     axes.fill_between(x, low, high, color=look["color"], alpha=0.16, linewidth=0)
-    axes.plot(x, value, label=label, **look)
+    axes.plot(x, value, label=label, **(look if len(x) <= MANY else {**look, "marker": ""}))
