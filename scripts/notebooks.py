@@ -10,6 +10,7 @@ The same run gives the same bytes. Ends with 2 where a run is missing or a cell 
 import argparse
 import asyncio
 import os
+import re
 import sys
 import tempfile
 import time
@@ -128,6 +129,9 @@ def page(notebook: nbformat.NotebookNode, *, name: str) -> str:
         raw_template=FOLDED, exclude_input_prompt=True, exclude_output_prompt=True, anchor_link_text=""
     )
     body, _ = exporter.from_notebook_node(notebook)
+    body = re.sub(
+        r'<div class="(highlight|output_html|output_png)', r'<div tabindex="0" class="\1', body
+    )  # they scroll
     links = [
         f"<b>{other.stem}</b>" if other.stem == name else f'<a href="{other.stem}.html">{other.stem}</a>'
         for other in sources()

@@ -138,9 +138,10 @@ def test_a_name_that_no_notebook_has_is_refused(finished) -> None:
 
 @slow
 @pytest.mark.parametrize("look", ["light", "dark"])
-def test_a_page_opens_with_no_network_its_pictures_shown_and_named(rendered, look: str) -> None:
+def test_a_page_opens_with_no_network_its_pictures_are_named_and_everybody_can_use_it(rendered, look: str) -> None:
     if not CHROMIUM.exists():
         pytest.skip("needs Debian's chromium: make test-deps")
+    from axe_playwright_python.sync_playwright import Axe
     from playwright.sync_api import sync_playwright
 
     folder = rendered[0].root / "reports/notebooks"
@@ -162,6 +163,8 @@ def test_a_page_opens_with_no_network_its_pictures_shown_and_named(rendered, loo
             alts = pictures.evaluate_all("all => all.map(image => image.naturalWidth === 1080 && image.alt)")
             assert all(alts), f"{name}: {alts}"
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
+            page.evaluate("document.querySelectorAll('details').forEach(code => code.open = true)")
+            assert not Axe().run(page).response["violations"], name
             seen.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
         browser.close()
     assert set(seen) == {"rgb(255, 255, 255)" if look == "light" else "rgb(21, 24, 28)"}
