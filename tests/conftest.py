@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import settings
 
 from churn_drift.data import simulator
 from churn_drift.data.preprocess import preprocess
+from tests.browser import CHROMIUM, launched
 from tests.end_to_end.repository import Finished, Repository, copy_of, finish
 from tests.once import once
 
@@ -88,6 +90,15 @@ def clean_records(raw_records: Records) -> Records:
     return lambda rows, start=0: (
         preprocess(raw_records(rows, start=start), source="records", zero_is_missing=True).frame
     )
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser."""
+    if not CHROMIUM.exists():
+        pytest.skip("needs Debian's chromium: make test-deps")
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from dvc_render.vega import VegaRenderer
 
+from tests.browser import Opened, brightness
 from tests.contracts.reach import ROOT
 from tests.end_to_end.repository import Repository
 
 slow = pytest.mark.slow
-CHROMIUM = Path("/usr/bin/chromium")
 BUILDER = runpy.run_path(str(ROOT / "scripts/plots_page.py"))
 PAGE = (ROOT / ".dvc/plots/page.html").read_text()
 PLOTS = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
@@ -88,30 +88,11 @@ def page_file(versions, tmp_path_factory):
     return clone.root / "plots/index.html"
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    if not CHROMIUM.exists():
-        pytest.skip("needs Debian's chromium: make test-deps")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
-
-
-class Opened:
-    """A page in a browser, what it asked for and what it complained of."""
+class Plots(Opened):
+    """The page of `dvc plots`, all charts drawn."""
 
     def __init__(self, browser, file, **options):
-        self.page = browser.new_page(**options)
-        self.requests, self.errors = [], []
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.goto(file.as_uri())
+        super().__init__(browser, file.as_uri(), **options)
         self.page.wait_for_function(f"document.querySelectorAll('.chart svg').length >= {len(CHARTS)}")
 
     def card(self, title):
@@ -128,7 +109,7 @@ class Opened:
 
 @pytest.fixture(scope="module")
 def opened(chromium, page_file):
-    return Opened(chromium, page_file, viewport={"width": 1280, "height": 900})
+    return Plots(chromium, page_file, viewport={"width": 1280, "height": 900})
 
 
 class TestThePage:
@@ -176,18 +157,12 @@ class TestThePage:
 
     @pytest.mark.parametrize("width", [400, 1280, 1900])
     def test_never_scrolls_sideways(self, chromium, page_file, width):
-        page = Opened(chromium, page_file, viewport={"width": width, "height": 900}).page
+        page = Plots(chromium, page_file, viewport={"width": width, "height": 900}).page
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
     def test_writes_light_on_dark_where_the_reader_prefers_it(self, chromium, page_file):
-        dark = Opened(chromium, page_file, color_scheme="dark")
+        dark = Plots(chromium, page_file, color_scheme="dark")
         label = dark.page.locator(".role-axis-label text").first
         background = dark.page.locator("main > div").first.evaluate("e => getComputedStyle(e).backgroundColor")
         assert brightness(label.evaluate("e => getComputedStyle(e).fill")) > 200
         assert brightness(background) < 60
-
-
-def brightness(colour: str) -> float:
-    """Mean of red, green and blue, 0 to 255."""
-    parts = [int(part) for part in re.findall(r"\d+", colour)[:3]]
-    return sum(parts) / len(parts)

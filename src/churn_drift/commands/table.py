@@ -1,6 +1,5 @@
 """The timeline and the verdict of a run, for a terminal of 80 columns and up."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from churn_drift.errors import PipelineError
+from churn_drift.data import files
 from churn_drift.publishing.note import number
 from churn_drift.terminal import folded
 
@@ -25,12 +24,9 @@ LEAST = 13
 """Columns that a feature's name gets however narrow the terminal is."""
 
 
-def read(path: Path) -> list[Row]:
+def read(path: Path) -> Sequence[Row]:
     """The timeline that `evaluate` wrote."""
-    if not path.exists():
-        raise PipelineError(f"{path}: not there; `dvc repro` makes it")
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
+    return files.read_table(path)
 
 
 def show(rows: Sequence[Row], summary: Mapping[str, Any], console: Console) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -45,12 +45,28 @@ def write_table(table: Table, path: Path) -> None:
     write_bytes(text.getvalue().encode(), path)
 
 
-def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a table that a stage wrote, cells as text. Raises PipelineError when it is not there."""
+def read_table(path: Path, *, columns: Collection[str] = ()) -> list[dict[str, str]]:
+    """The rows of a CSV that `write_table` wrote, cells as text, `NA` for None.
+
+    columns  that it must have
+
+    Raises PipelineError when it is not there, is cut off or lacks a column.
+    """
     if not path.exists():
         raise PipelineError(f"{path}: not there; `dvc repro` makes it")
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream, strict=True)
+            rows, names = list(reader), reader.fieldnames or ()
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise PipelineError(f"{path}: no table ({error}); `dvc repro` makes it anew") from None
+    lacking = [name for name in columns if name not in names]
+    if lacking:
+        raise PipelineError(f"{path}: has no column {lacking[0]}; `dvc repro` makes it anew")
+    cut = next((place for place, row in enumerate(rows, start=2) if None in row or None in row.values()), None)
+    if cut:
+        raise PipelineError(f"{path}: row {cut}: not {len(names)} cells; `dvc repro` makes it anew")
+    return rows
 
 
 def _cell(value: Any) -> str:

@@ -8,11 +8,12 @@ Needs numpy and scipy.special only, so that it runs where a model does.
 
 from churn_drift.drift.bins import Bins, CategoryBins, NumberBins, bins_from_json, bins_to_json, fit_bins
 from churn_drift.drift.detector import check, check_labels
-from churn_drift.drift.distributions import Distribution, distributions
+from churn_drift.drift.distributions import SCORE, Distribution, distributions
 from churn_drift.drift.profile import Counts, LabelCounts, Profile, from_json, merge, profile, to_json
 from churn_drift.drift.report import DriftReport, FeatureDrift, LabelDrift, Limits, Verdict
 
 __all__ = [
+    "SCORE",
     "Bins",
     "CategoryBins",
     "Counts",

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from flask import Flask, Request, Response, g, redirect, render_template, request
+from flask import Flask, Request, Response, g, render_template, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as Answer
 
+from churn_drift.drift import Limits
 from churn_drift.serving import batch, body, logs, openapi, problems
 from churn_drift.serving.contract import Fault, Typed, typed
 from churn_drift.serving.gate import Gate
@@ -21,6 +22,7 @@ from churn_drift.serving.inference_log import InferenceLog
 from churn_drift.serving.metrics import MEDIA_TYPE as METRICS_TYPE
 from churn_drift.serving.metrics import Metrics
 from churn_drift.serving.model import ServedModel
+from churn_drift.serving.page.view import FILTERS, View
 from churn_drift.serving.problems import Problem, invalid, problem
 from churn_drift.serving.seat import Seat
 from churn_drift.serving.settings import Settings
@@ -28,29 +30,37 @@ from churn_drift.serving.settings import Settings
 log = logging.getLogger(__name__)
 
 JSON = "application/json"
+_LIMITS = Limits()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _HIDDEN = "the champion that lies there is refused; ask with a key, or see the server's log"
 
 
 def create_app(
-    seat: Seat, *, settings: Settings, metrics: Metrics, gate: Gate, kept: InferenceLog | None = None
+    seat: Seat,
+    *,
+    settings: Settings,
+    metrics: Metrics,
+    gate: Gate,
+    kept: InferenceLog | None = None,
+    limits: Limits = _LIMITS,
 ) -> Flask:
     """The application that answers by the model in the seat, to those whom the gate lets in.
 
-    kept  where what is answered goes; None: nowhere
+    kept    where what is answered goes; None: nowhere
+    limits  of drift, for the page
 
     Whoever changes the seat is somebody else.
 
     Opens nothing and starts nothing.
     """
-    app = _Application(__name__, static_folder=None)
-    api = _Api(seat, settings, metrics, gate, kept)
-    for path, view in api.gets().items():
-        app.add_url_rule(path, view.__name__, view, methods=["GET"])
-    app.add_url_rule("/", "home", lambda: redirect("/docs"), methods=["GET"])
+    app = _Application(__name__)
+    api = _Api(seat, settings, metrics, gate, kept=kept, page=View(limits))
+    for path, answer in api.gets().items():
+        app.add_url_rule(path, answer.__name__, answer, methods=["GET"])
     app.add_url_rule("/ping", "ping", api.ready, methods=["GET"])
-    for path, view in (("/predict", api.predict), ("/predict/batch", api.batch), ("/invocations", api.invocations)):
-        app.add_url_rule(path, view.__name__, view, methods=["POST"])
+    for path, answer in (("/predict", api.predict), ("/predict/batch", api.batch), ("/invocations", api.invocations)):
+        app.add_url_rule(path, answer.__name__, answer, methods=["POST"])
+    app.jinja_env.filters.update(FILTERS)
     app.before_request(api.begin)
     app.after_request(api.finish)
     app.register_error_handler(Problem, _refused)
@@ -84,16 +94,28 @@ class _Asked:
 class _Api:
     """The paths."""
 
-    def __init__(self, seat: Seat, settings: Settings, metrics: Metrics, gate: Gate, kept: InferenceLog | None) -> None:
+    def __init__(
+        self,
+        seat: Seat,
+        settings: Settings,
+        metrics: Metrics,
+        gate: Gate,
+        *,
+        kept: InferenceLog | None,
+        page: View,
+    ) -> None:
         self._seat, self._settings, self._metrics, self._gate, self._kept = seat, settings, metrics, gate, kept
+        self._page = page
         self._document = openapi.document(settings, needs=gate.needs)
         self._openapi = orjson.dumps(self._document, option=orjson.OPT_INDENT_2)
 
     def gets(self) -> dict[str, Callable[[], Response | str]]:
         """The paths that only tell something."""
         return {
+            "/": self.page,
             "/model": self.model,
             "/drift": self.drift,
+            "/traffic": self.traffic,
             "/health": self.health,
             "/ready": self.ready,
             "/metrics": self.metrics,
@@ -111,9 +133,9 @@ class _Api:
 
     def predict(self) -> Response:
         """One customer or a list of them, as JSON; with explanations where they are asked for."""
-        return self._predicted(explained=_flag(request, "explain"))
+        return self._predicted(explained=_flag(request, "explain"), trial=_flag(request, "trial"))
 
-    def _predicted(self, *, explained: bool) -> Response:
+    def _predicted(self, *, explained: bool, trial: bool) -> Response:
         if request.mimetype != JSON:
             raise problem("wrong-type", f"Content-Type is {request.mimetype or 'not set'}; send {JSON}")
         given = body.json_of(request, limit=self._settings.max_body)
@@ -122,8 +144,9 @@ class _Api:
         asked: _Asked = g.asked
         asked.noted.update(rows=len(records), version=model.version)
         answers = model.score(records)
-        self._metrics.answers(model.version, answers)
-        if self._kept:
+        if not trial:
+            self._metrics.answers(model.version, answers)
+        if self._kept and not trial:
             raw = given if isinstance(given, list) else [given]
             self._kept.records(asked.request_id, time.time(), model=model, given=raw, records=records, answers=answers)
         predictions = [{"probability": a.probability, "decision": a.decision, "unseen": a.unseen} for a in answers]
@@ -159,16 +182,15 @@ class _Api:
 
     def invocations(self) -> Response:
         """SageMaker's path: the body's type chooses."""
-        return self.batch() if request.mimetype in batch.MEDIA_TYPES else self._predicted(explained=False)
+        return self.batch() if request.mimetype in batch.MEDIA_TYPES else self._predicted(explained=False, trial=False)
 
     def model(self) -> Response:
         """What serves, and where it came from."""
         model = self._serving()
-        challenger = self._kept.shadow.challenger if self._kept else None
         return _json(
             {
                 "version": model.version,
-                "challenger": challenger.version if challenger else None,
+                "challenger": self._challenger(),
                 "threshold": model.threshold,
                 "zero_is_missing": model.zero_is_missing,
                 "evaluator": model.evaluator,
@@ -181,6 +203,15 @@ class _Api:
         if self._kept is None:
             raise problem("not-kept", "SERVE_LOG is off, so nothing is counted")
         return _json(self._kept.live(self._serving(), hours=_hours(request)).to_dict())
+
+    def traffic(self) -> Response:
+        """What was asked of all workers since the server began, and how long it took."""
+        return _json({"at": time.time(), **self._metrics.traffic().to_dict()})
+
+    def page(self) -> str:
+        """What the run found, what serves now, and a form for one customer; needs no network."""
+        shown = self._page(model=self._seat.model, alarm=self._seat.alarm, challenger=self._challenger())
+        return render_template("page.html", **shown)
 
     def health(self) -> Response:
         """Alive."""
@@ -225,6 +256,10 @@ class _Api:
             told = {"request_id": asked.request_id, "key": asked.key, "method": method, "route": route}
             logs.tell(log, "request", {**told, "status": status, "ms": round(seconds * 1000, 3), **asked.noted})
         return response
+
+    def _challenger(self) -> str | None:
+        challenger = self._kept.shadow.challenger if self._kept else None
+        return challenger.version if challenger else None
 
     def _serving(self) -> ServedModel:
         model = self._seat.model
@@ -293,8 +328,12 @@ def _indented(document: Any) -> str:
 
 
 def _refused(found: Problem) -> Response:
-    content = problems.document(found, request_id=g.asked.request_id)
-    return Response(content, found.kind.status, found.headers, content_type=problems.MEDIA_TYPE)
+    """As a problem document; as a page to a browser that was sent here by a person."""
+    if request.method == "GET" and "text/html" in request.environ.get("HTTP_ACCEPT", ""):
+        content = render_template("problem.html", found=found, request_id=g.asked.request_id)
+        return Response(content, found.kind.status, found.headers, content_type="text/html; charset=utf-8")
+    document = problems.document(found, request_id=g.asked.request_id)
+    return Response(document, found.kind.status, found.headers, content_type=problems.MEDIA_TYPE)
 
 
 def _http(error: HTTPException) -> Response:

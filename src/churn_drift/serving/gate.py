@@ -1,5 +1,6 @@
 """Who may ask what. A path that nobody has put on a list needs an admin's key."""
 
+import base64
 import logging
 import math
 import time
@@ -14,17 +15,21 @@ from churn_drift.serving.settings import SAGEMAKER, Settings, is_loopback
 
 log = logging.getLogger(__name__)
 
-FREE = frozenset({"/", "/health", "/ready", "/ping", "/openapi.json", "/docs"})
+FREE = frozenset({"/health", "/ready", "/ping", "/openapi.json", "/docs", "/static/<path:filename>"})
 """Paths that say nothing of customers or of the machine."""
 
+PAGE = "/"
+"""The path that browsers ask for: they send a key as the password of HTTP Basic, and have it from who sits there."""
+
 _NEEDED: Mapping[str, tuple[str, ...]] = {
+    PAGE: (PREDICT, ADMIN),
     "/predict": (PREDICT,),
     "/predict/batch": (PREDICT,),
     "/invocations": (PREDICT,),
     "/model": (PREDICT, ADMIN),
 }
 _LOOK = 1.0
-_BEARER = "bearer "
+_BEARER, _BASIC = "bearer ", "basic "
 
 
 class Gate:
@@ -59,7 +64,7 @@ class Gate:
             return None
         found = self._find(told)
         if found is None:
-            raise _unknown(told)
+            raise _unknown(told, by_browser=route == PAGE)
         place, key = found
         wait = self._limiter.take(place)
         if wait:
@@ -91,9 +96,7 @@ class Gate:
         known = self._current()
         if known is None:
             raise problem("no-keys", "the server cannot read its keys; its log says why")
-        if told[: len(_BEARER)].lower() != _BEARER:
-            return None
-        return known.find(told[len(_BEARER) :].strip())
+        return known.find(_key_in(told))
 
     def _current(self) -> Keys | None:
         """The keys as the file says, looked at once a second; None while it is damaged."""
@@ -140,11 +143,29 @@ def gate_of(settings: Settings) -> Gate:
     return gate
 
 
-def _unknown(told: str) -> Problem:
-    """RFC 6750: who sent no key is not told of an error in it."""
+def _key_in(told: str) -> str:
+    """The key that a header Authorization bears; empty where it bears none.
+
+    >>> [_key_in(told) for told in ("Bearer k", f"Basic {base64.b64encode(b'anybody:k').decode()}", "Basic ?", "")]
+    ['k', 'k', '', '']
+    """
+    if told[: len(_BEARER)].lower() == _BEARER:
+        return told[len(_BEARER) :].strip()
+    if told[: len(_BASIC)].lower() != _BASIC:
+        return ""
+    try:
+        return base64.b64decode(told[len(_BASIC) :].strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
+
+
+def _unknown(told: str, *, by_browser: bool) -> Problem:
+    """RFC 6750: who sent no key is not told of an error in it. A browser asks who sits there for it (RFC 7617)."""
     detail = "no such key, or it was revoked" if told else "this path needs a key: `Authorization: Bearer KEY`"
     error = ', error="invalid_token"' if told else ""
-    return problem("no-key", detail, headers={"WWW-Authenticate": f'Bearer realm="churn-drift"{error}'})
+    challenge = 'Basic realm="churn-drift: the key is the password", charset="UTF-8"' if by_browser else None
+    challenge = challenge or f'Bearer realm="churn-drift"{error}'
+    return problem("no-key", detail, headers={"WWW-Authenticate": challenge})
 
 
 def _out_of_scope(key: Key, needed: tuple[str, ...]) -> Problem:

@@ -19,7 +19,7 @@ import orjson
 
 from churn_drift.columns import Columns, Numbers
 from churn_drift.data import files
-from churn_drift.drift import Limits, Profile, check, from_json, merge, profile, to_json
+from churn_drift.drift import SCORE, Limits, Profile, check, distributions, from_json, merge, profile, to_json
 from churn_drift.errors import DataError
 from churn_drift.model.inference import columns_of_records
 from churn_drift.serving.model import ServedModel
@@ -35,6 +35,7 @@ class Live:
 
     first, last  hours (UTC) of the oldest and newest counts; None where nothing was scored in the window
     report       see `drift.DriftReport`
+    scores       of the customers in each cell of the score, the shares of the reference and of the window
     """
 
     version: str
@@ -42,11 +43,12 @@ class Live:
     first: str | None
     last: str | None
     report: dict[str, Any]
+    scores: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         window = {"hours": self.hours, "first": self.first, "last": self.last}
-        return {"model_version": self.version, "window": window, **self.report}
+        return {"model_version": self.version, "window": window, **self.report, "scores": self.scores}
 
 
 class Counts:
@@ -109,7 +111,16 @@ def live(
         first=min(seen, default=None),
         last=max(seen, default=None),
         report=report,
+        scores=_scores(reference, total),
     )
+
+
+def _scores(reference: Profile, window: Profile) -> dict[str, Any]:
+    """The cells of the score, lowest first; none where the bins have none for it."""
+    found = distributions({"reference": reference, "window": window})[-1]
+    if found.column != SCORE:
+        return {"cells": [], "reference": [], "window": []}
+    return {"cells": found.cells, **found.shares}
 
 
 def _read(place: Path) -> Profile | None:

@@ -16,6 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as MEDIA_TYPE
 
 from churn_drift.serving.model import Answer
 from churn_drift.serving.seat import Seat
+from churn_drift.serving.traffic import Traffic, traffic_of
 
 __all__ = ["FOLDER", "MEDIA_TYPE", "Metrics", "forget"]
 
@@ -124,12 +125,20 @@ class Metrics:
 
     def page(self) -> bytes:
         """Every metric as Prometheus reads it."""
+        return generate_latest(self._together())
+
+    def traffic(self) -> Traffic:
+        """Those of the paths that score, as plain numbers."""
+        return traffic_of(self._together().collect())
+
+    def _together(self) -> CollectorRegistry:
+        """What all processes have counted until now."""
         self._count()
         if FOLDER not in os.environ:
-            return generate_latest(self._own)
+            return self._own
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-        return generate_latest(together)
+        return together
 
     def _put(self, count: Callable[..., None], *told: Any) -> None:
         self._fresh.append((count, told))

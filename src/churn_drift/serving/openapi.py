@@ -74,7 +74,7 @@ def _predict(settings: Settings) -> dict[str, Any]:
         "summary": "Score one customer, or a list of them",
         "description": f"At most {settings.max_records:,} customers and {settings.max_body // MEBIBYTE} MiB; "
         f"with explanations, {settings.max_explained:,} customers. Absent and null fields are missing.",
-        "parameters": [_EXPLAIN],
+        "parameters": [_EXPLAIN, _TRIAL],
         "requestBody": {"required": True, "content": {"application/json": _customers()}},
         "responses": {
             "200": _answer("Predictions, in the order of the request", "Predictions"),
@@ -126,6 +126,12 @@ def _states() -> dict[str, dict[str, Any]]:
             "The model that serves, and where it came from",
             {"200": _answer("The model", "Model"), **_refusals(503)},
         ),
+        "/": _get("page", "The page for people: the run, what serves, live traffic, a form", {"200": page}),
+        "/traffic": _get(
+            "traffic",
+            "What was asked of all workers since the server began; the paths that score",
+            {"200": _answer("Traffic", "Traffic")},
+        ),
         "/drift": _get(
             "drift",
             "The customers of the last hours against those that the model was fitted on; one look, by one model",
@@ -155,6 +161,14 @@ _EXPLAIN = {
     "name": "explain",
     "in": "query",
     "description": "1 adds what moves each customer's risk most",
+    "schema": {"type": "string", "enum": list(YES_NO), "default": "0"},
+}
+
+
+_TRIAL = {
+    "name": "trial",
+    "in": "query",
+    "description": "1 for a customer who is only tried: answered, but neither logged nor counted as scored",
     "schema": {"type": "string", "enum": list(YES_NO), "default": "0"},
 }
 
@@ -192,6 +206,8 @@ def _ref(name: str) -> dict[str, str]:
 def _schemas(settings: Settings) -> dict[str, Any]:
     text, number = {"type": "string"}, {"type": "number"}
     probability = {**number, "minimum": 0, "maximum": 1}
+    share = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+    counts = {"type": "object", "additionalProperties": number}
     return {
         "Customer": contract.json_schema(),
         "Customers": {
@@ -254,9 +270,35 @@ def _schemas(settings: Settings) -> dict[str, Any]:
                 "reason": text,
                 "rows_batch": {"type": "integer", "description": "customers scored in the window"},
                 "features": {"type": "array", "items": {"type": "object"}},
+                "scores": _object(
+                    {
+                        "cells": {"type": "array", "items": text, "description": "of the score, lowest first"},
+                        "reference": {"type": "array", "items": share, "description": "of the customers, by cell"},
+                        "window": {"type": "array", "items": share},
+                    }
+                ),
             },
             "required": ["model_version", "window", "verdict", "reason", "rows_batch", "features"],
         },
+        "Traffic": _object(
+            {
+                "at": {**number, "description": "seconds since 1970"},
+                "routes": {
+                    "type": "object",
+                    "description": "by path",
+                    "additionalProperties": _object(
+                        {
+                            "requests": {**counts, "description": "by class of status: 2xx, 4xx, 5xx"},
+                            "seconds": {**counts, "description": "answered in at most so many seconds, by the bound"},
+                        }
+                    ),
+                },
+                "decisions": {**counts, "description": "customers: churn, stay"},
+                "unseen": {**counts, "description": "values unknown to the model, by column"},
+                "log": {**counts, "description": "rows: written, dropped"},
+                "shadow": {**counts, "description": "whether the challenger decides alike: yes, no"},
+            }
+        ),
         "State": _object(
             {
                 "status": {"enum": ["alive", "ready"]},

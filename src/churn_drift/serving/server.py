@@ -145,8 +145,9 @@ def _serve(chosen: Settings, lines: logs.Stderr, *, model: str | None, revision:
     else:
         served = places.settled_champion(patience=chosen.patience)
     seat, metrics = Seat(served), Metrics()
-    kept = None if chosen.log == OFF else InferenceLog(seat, settings=chosen, metrics=metrics, limits=_limits())
-    app = create_app(seat, settings=chosen, metrics=metrics, gate=gate, kept=kept)
+    limits = _limits()
+    kept = None if chosen.log == OFF else InferenceLog(seat, settings=chosen, metrics=metrics, limits=limits)
+    app = create_app(seat, settings=chosen, metrics=metrics, gate=gate, kept=kept, limits=limits)
     follows = model is None and revision is None
     gc.collect()
     gc.freeze()  # what is here stays: no worker looks through it again, nor copies its pages to do so
@@ -221,6 +222,7 @@ def _run(app: "Flask", life: _Life) -> int:
         "workers": chosen.workers,
         "threads": chosen.threads,
         "worker_class": patient(chosen.read),
+        "sendfile": False,  # it would pass by what bounds the time that an answer may take
         "worker_connections": 500,  # of each process; open files are scarcer
         "logger_class": GunicornLog,
         "preload_app": True,

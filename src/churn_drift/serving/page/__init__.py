@@ -1,0 +1,1 @@
+"""The page at `/`: what the run found, what serves now, and a form that scores one customer."""
