@@ -36,7 +36,7 @@ from churn_drift.model.window import fit_window
 from churn_drift.policy.comparison import compare
 from churn_drift.policy.history import OBSERVE, History, fold_history
 from churn_drift.policy.workshop import Fitting
-from churn_drift.terminal import console, is_moving, moving
+from churn_drift.terminal import is_moving, moving, show
 from churn_drift.usage import Parser
 
 POLICIES = ("never", "always", "periodic", "triggered", "evidence", "price")
@@ -48,16 +48,15 @@ def main() -> None:
     params = _params(arguments)
     raw = ingest(params.ingest).frame
     clean = preprocess(raw, source=params.ingest.source, zero_is_missing=params.preprocess.zero_is_missing).frame
-    shown = console()
     with tempfile.TemporaryDirectory() as scratch:
         study = _Study(clean, params, Path(scratch))
         history = [study.row(policy, delay) for policy in _shown(POLICIES, "history") for delay in arguments.delays]
         needless = [study.needless(policy, arguments.shuffles) for policy in _shown(NEEDLESS, "shuffled")]
     if arguments.json:
         Path(arguments.json).write_text(json.dumps({"history": history, "needless": needless}, indent=1) + "\n")
-    shown.print(_table("History: mean AUC of the batches after the first; gain over never, paired", history))
+    show(_table("History: mean AUC of the batches after the first; gain over never, paired", history))
     if arguments.shuffles:
-        shown.print(_table("Shuffled rows, fixed window: promotions without any drift", needless))
+        show(_table("Shuffled rows, fixed window: promotions without any drift", needless))
 
 
 class _Study:

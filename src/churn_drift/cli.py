@@ -1,6 +1,7 @@
 """The command line: parse, call, map to an exit code."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,12 +16,13 @@ from churn_drift.terminal import say
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Run one subcommand; its exit code."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    parsed = parser(prog).parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # in a pipe, too: errors come after what was said before them
     try:
-        os.chdir(_root(needed=parsed.command != "keys"))  # a server's image has keys and no repository
-        if getattr(parsed, "schedule", None) is None:  # else each of its runs reads it anew
-            read_env()
-        return _COMMANDS[parsed.command](parsed)
+        return _run_command(parser(prog).parse_args(arguments))
+    except BrokenPipeError:  # whoever reads has seen enough, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+        return 141  # what a shell calls "ended by SIGPIPE"
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, run it again to go on", file=sys.stderr)
         return 130
@@ -28,6 +30,13 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
         return _fail(error, 1)
     except ChurnDriftError as error:
         return _fail(error, 2)
+
+
+def _run_command(parsed: argparse.Namespace) -> int:
+    os.chdir(_root(needed=parsed.command != "keys"))  # a server's image has keys and no repository
+    if getattr(parsed, "schedule", None) is None:  # else each of its runs reads it anew
+        read_env()
+    return _COMMANDS[parsed.command](parsed)
 
 
 def _root(*, needed: bool) -> Path:

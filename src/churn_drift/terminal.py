@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 Colour = Literal["bold", "dim", "red", "green"]
 
 _COMMAND = re.compile(r"`[^`\n]*`")
 _CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32}
+_BLANKS = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
+_ENDLESS = 10_000
 _GLUE = "\x1f"
 """Stands for a space at which no line breaks."""
 
@@ -47,22 +50,37 @@ def is_coloured(stream: TextIO, environment: Mapping[str, str] = os.environ) -> 
     return bool(environment.get("FORCE_COLOR")) or (stream.isatty() and environment.get("TERM", "dumb") != "dumb")
 
 
-def console(stream: TextIO | None = None) -> "Console":
-    """Rich's console for a stream, by default stdout: no colours but those it is given, no escapes where none are."""
+def show(table: "Table", *, whole: bool = False) -> None:
+    """Print a table on stdout, without blanks at the ends of its lines.
+
+    whole  as wide as it is, as in a file or a pipe, on a terminal that is narrower too: which then breaks its lines
+    """
     from rich.console import Console
 
-    stream = stream or sys.stdout
-    return Console(file=stream, highlight=False, markup=False, emoji=False, color_system=_system(stream), width=width())
+    console = Console(highlight=False, markup=False, emoji=False, color_system=_system(sys.stdout), width=width())
+    if whole or not sys.stdout.isatty():
+        endless = console.options.update(width=_ENDLESS)
+        console.width = max(console.width, console.measure(table, options=endless).maximum)
+    with console.capture() as drawn:
+        console.print(table)
+    print(_BLANKS.sub(r"\1", drawn.get()), end="")
 
 
-def say(text: str, stream: TextIO | None = None, *, hang: int = 2) -> None:
-    """Print lines; on a terminal one that is too long breaks at its words.
+def say(text: str, stream: TextIO | None = None, *, hang: int = 2, paint: tuple[str, Colour] | None = None) -> None:
+    """Print lines, see `fitted`."""
+    print(fitted(text, stream, hang=hang, paint=paint), file=stream or sys.stdout)
 
-    hang  spaces before what follows a break, beside those that the line itself begins with
+
+def fitted(text: str, stream: TextIO | None = None, *, hang: int = 2, paint: tuple[str, Colour] | None = None) -> str:
+    """Lines for a stream, by default stdout: on a terminal those that are too long break at their words.
+
+    hang   spaces before what follows a break, beside those that the line itself begins with
+    paint  a word and its colour: the first of its kind
     """
     stream = stream or sys.stdout
-    for line in text.split("\n"):
-        print(folded(line, columns=width(), hang=hang) if stream.isatty() else line, file=stream)
+    if stream.isatty():
+        text = "\n".join(folded(line, columns=width(), hang=hang) for line in text.split("\n"))
+    return text.replace(paint[0], painted(*paint, stream), 1) if paint else text
 
 
 def folded(line: str, *, columns: int, hang: int = 2) -> str:

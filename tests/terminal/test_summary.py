@@ -1,5 +1,7 @@
 """What a run says at its end: what happened, and what to type next."""
 
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,6 @@ from churn_drift.commands import summary
 from churn_drift.commands.summary import Outcome, happened, next_steps
 from churn_drift.commands.table import show
 from churn_drift.production.inbox import Taken
-from churn_drift.terminal import console
 from tests.contracts.documents import faults
 
 ROW = {
@@ -53,6 +54,7 @@ IDLE = Outcome(
     unkept=[],
     unpushed=False,
     published=True,
+    from_make=False,
 )
 WRITTEN = ["dvc.lock", "models/ledger.jsonl", "reports/evaluate/metrics.json", "data/landed/batches.dvc"]
 PROMOTED = replace(IDLE, ran=True, entry=ENTRY, unkept=WRITTEN, unpushed=True)
@@ -67,6 +69,7 @@ OUTCOMES = {
     "no store": replace(PROMOTED, failed=["publishing"], published=False),
     "nothing worked": replace(PROMOTED, failed=["publishing", "pushing", "committing", "rolling out"]),
     "on AWS": replace(PROMOTED, aws=True),
+    "by make": replace(PROMOTED, from_make=True),
     "no champion, no batch": replace(IDLE, newest=None, champion=None),
 }
 
@@ -158,24 +161,40 @@ def test_another_store_of_mlflow_is_shown_by_its_own_command(here: Path, monkeyp
     assert "mlflow ui --backend-store-uri sqlite:////var/runs.db" in _commands(IDLE)
 
 
+def test_who_ran_make_is_told_how_the_shell_finds_the_commands(here: Path) -> None:
+    assert _commands(OUTCOMES["by make"])[0] == ". .venv/bin/activate"
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Makes stdout one of so many columns, without colours."""
+
+    def make(columns: int) -> None:
+        monkeypatch.setenv("NO_COLOR", "1")
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    return make
+
+
 @pytest.mark.parametrize("columns", [60, 80, 100, 140])
 def test_the_table_cuts_a_long_name_and_never_a_number(
-    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    columns: int, terminal: Callable[[int], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", str(columns))
-    show([ROW, {**ROW, "batch": "batch_100"}], SUMMARY, console())
-    said = capsys.readouterr().out
-    lines = [line.rstrip() for line in said.splitlines()]
+    terminal(columns)
+    show([ROW, {**ROW, "batch": "batch_100"}], SUMMARY)
+    lines = capsys.readouterr().out.splitlines()
     for number in ("1200000 0.191   62% ", " 0.704 0.684-0.722 0.665 a48e17a hold"):
         assert sum(number in line for line in lines) == 2
     assert max(map(len, lines)) <= max(80, columns)
+    assert [line for line in lines if line.endswith(" ")] == []
 
 
 def test_the_reason_follows_a_break_below_the_decision(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    terminal: Callable[[int], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    show([ROW], SUMMARY, console())
-    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    terminal(80)
+    show([ROW], SUMMARY)
+    lines = capsys.readouterr().out.splitlines()
     start = lines.index("09 hold: z 0.81 <= 1 under a drift alarm; about 2,600 more labels would settle")
     assert lines[start + 1] == "   it"

@@ -78,18 +78,3 @@ def test_what_is_written_into_a_file_is_not_drawn_on_the_terminal(tmp_path: Path
     assert file.read_text() == "first\nbetween\n" + "a long line " * 20 + "\n"
     assert "first" not in seen.raw
     assert "between" not in seen.raw
-
-
-RELAYED = """
-from churn_drift.tracking import dvc
-said = "print('a bar' if sys.stderr.isatty() and os.get_terminal_size(2).columns == 70 else 'none', file=sys.stderr)"
-dvc._dvc = lambda *_: [dvc.sys.executable, "-c", "import os, sys; " + said]
-dvc.reproduce()
-"""
-
-
-def test_what_the_stages_say_goes_to_a_terminal_of_the_same_width_where_there_is_one() -> None:
-    command = [sys.executable, "-c", RELAYED]
-    assert in_terminal(*command, columns=70).text == "a bar\n"
-    assert in_terminal(*command, columns=70, TERM="dumb").text == "none\n"
-    assert in_pipe(command).text == "none\n"

@@ -45,11 +45,22 @@ def test_a_stage_that_refused_its_input_is_the_callers_fault(
     assert "7\n" in capfd.readouterr().err
 
 
-def test_a_stage_that_broke_is_a_failed_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
-    stands_for_dvc(monkeypatch, "sys.exit('failed to run: python -m churn_drift.stages ingest, exited with 1')")
+@pytest.mark.slow
+def test_a_stage_that_broke_is_a_failed_pipeline(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write(repository / "dvc.yaml", "stages:\n  ingest:\n    cmd: python -c 'raise SystemExit(1)'\n")
     with pytest.raises(PipelineError, match="`dvc repro` failed"):
         dvc.reproduce()
+    assert "exited with 1" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_hints_that_a_run_gives_better_are_left_out(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write(repository / "dvc.yaml", 'stages:\n  ingest:\n    cmd: python -c \'open("a", "w")\'\n    outs: [a]\n')
+    dvc.reproduce()
+    said = capfd.readouterr()
+    assert "Running stage 'ingest'" in said.out
+    assert not [hint for hint in ("dvc push", "git add", "autostage") if hint in said.out + said.err]
 
 
 def stands_for_dvc(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    monkeypatch.setattr(dvc, "_dvc", lambda *_: [sys.executable, "-c", f"import sys; {code}"])
+    monkeypatch.setattr(dvc, "_dvc", lambda: [sys.executable, "-c", f"import sys; {code}"])

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from churn_drift.aws import settings
 from churn_drift.commands import machine
 from churn_drift.errors import ConfigError
 from churn_drift.findings import Check, Finding, State, examine, skip
-from churn_drift.terminal import Colour, folded, painted, say, width, working
+from churn_drift.terminal import Colour, fitted, say, working
 
 if TYPE_CHECKING:
     from churn_drift.aws.policy_document import Account
@@ -49,21 +48,14 @@ def _tell(checks: Iterable[Check], *, untried: str = "") -> int:
     states = []
     with working("checking") as tell:
         for name, finding in examine(checks):
-            tell(_painted(finding, name))
+            below = len(Finding("ok", "").line(""))
+            tell(fitted(finding.line(name), hang=below, paint=(finding.state, _COLOURS[finding.state])))
             states.append(finding.state)
     faults = states.count("WRONG")
     skipped = states.count("skip")
     result = f"{faults} of {len(states)} checks found something wrong" if faults else "nothing is wrong"
     say(f"{result}; {skipped} {untried}" if untried and skipped else result)
     return WRONG if faults else WELL
-
-
-def _painted(finding: Finding, name: str) -> str:
-    """A finding's line as a terminal shows it: what follows a break stands below what was found."""
-    line = finding.line(name)
-    if sys.stdout.isatty():
-        line = folded(line, columns=width(), hang=len(Finding("ok", "").line("")))
-    return line.replace(finding.state, painted(finding.state, _COLOURS[finding.state]), 1)
 
 
 def _account() -> "Account":

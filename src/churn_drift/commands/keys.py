@@ -7,8 +7,9 @@ from pathlib import Path
 
 from rich.table import Table
 
+from churn_drift import terminal
 from churn_drift.serving import keys, settings
-from churn_drift.terminal import console, say
+from churn_drift.terminal import say
 
 
 def add(name: str, *, scopes: Sequence[str]) -> int:
@@ -33,10 +34,7 @@ def show_all() -> int:
         table.add_column(name, no_wrap=True)
     for key in kept:
         table.add_row(key.name, ", ".join(key.scopes), _moment(key.made), _moment(key.revoked or ""))
-    shown = console()
-    if not sys.stdout.isatty():
-        shown.width = 120
-    shown.print(table)
+    terminal.show(table)
     return 0
 
 

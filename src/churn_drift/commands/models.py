@@ -8,12 +8,12 @@ from typing import Any
 
 from rich.table import Table
 
-from churn_drift import paths
+from churn_drift import paths, terminal
 from churn_drift.commands.roles import aliases_follow
 from churn_drift.errors import VersionError
 from churn_drift.model.bundle import Bundle, load
 from churn_drift.publishing import roles
-from churn_drift.terminal import console, painted, say, working
+from churn_drift.terminal import painted, say, working
 from churn_drift.tracking import ledger, pin, promotion, verification, versions
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?")
@@ -38,7 +38,7 @@ def show_all() -> int:
             entry.get("action", ""),
             _number(entry.get("metrics", {}).get("auc_policy")),
         )
-    console().print(table)
+    terminal.show(table)
     _hint()
     return 0
 
@@ -81,7 +81,7 @@ def diff(first: str, second: str) -> int:
     same = [key for key in keys if facts[0].get(key) == facts[1].get(key)]
     for key in (key for key in keys if key not in same):
         table.add_row(key, *(fact.get(key, "") for fact in facts))
-    console().print(table)
+    terminal.show(table)
     same = [key for key in same if not key.startswith("train.")] if "params" in same else same
     say(f"\nThe same: {', '.join(same) or 'nothing'}.\n")
     with working("comparing them on the rows that neither was fitted on"):
@@ -147,7 +147,7 @@ def _fight(first: Bundle, second: Bundle, names: tuple[str, str]) -> Iterator[st
     if not fought:
         yield "No comparison on the same rows: each labelled batch was learnt from by one of the two."
         return
-    yield "AUC on the rows that neither was fitted on, and the second's less the first's (95 %, paired):"
+    yield "AUC on rows that neither was fitted on; the second's less the first's (95 %):"
     for bout in fought:
         yield (
             f"  {bout.name}  {bout.rows:,} customers  {_number(bout.first.value)}  {_number(bout.second.value)}  "

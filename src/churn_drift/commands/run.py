@@ -24,7 +24,7 @@ from churn_drift.production.inbox import Taken, shown
 from churn_drift.production.mend import mend
 from churn_drift.production.troubles import Send
 from churn_drift.publishing import lock
-from churn_drift.terminal import console, say, working
+from churn_drift.terminal import say, working
 from churn_drift.tracking import dvc, pin, promotion
 
 OK, WORSE = 0, 3
@@ -100,6 +100,7 @@ def run(
             unkept=[] if commit else _unkept(),
             unpushed=(ran or concluded.entry is not None) and not push and dvc.has_remote(),
             published=publish and "publishing" not in failed,
+            from_make="MAKELEVEL" in os.environ and "VIRTUAL_ENV" not in os.environ,
         )
     )
     return WORSE if concluded.summary["verdict"] == "worse" else OK
@@ -246,7 +247,7 @@ class _Concluded:
 def _conclude(*, promote: bool) -> _Concluded:
     """Show the timeline, then promote what is new."""
     told, rows = files.read_json(paths.SUMMARY), table.read(paths.TIMELINE)
-    table.show(rows, told, console())
+    table.show(rows, told)
     worse = told["verdict"] == "worse"
     fresh = promote and not worse and promotion.is_new()
     champion = None if fresh else pin.restore()

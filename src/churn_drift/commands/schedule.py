@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from rich.table import Table
 
+from churn_drift import terminal
 from churn_drift.commands.adapters import adapters
 from churn_drift.environment import read_env
 from churn_drift.errors import ChurnDriftError, ConfigError
@@ -21,7 +22,7 @@ from churn_drift.production import backlog, lease
 from churn_drift.scheduler import asked, going, health, history, times
 from churn_drift.scheduler.child import Child
 from churn_drift.scheduler.loop import STEP, Loop, World
-from churn_drift.terminal import console, say, working
+from churn_drift.terminal import say, working
 
 LOCK = STATE / "schedule.lock"
 RUN = (sys.executable, "-m", "churn_drift.cli", "run")
@@ -85,7 +86,7 @@ def status(*, check: bool) -> int:
     table = Table.grid(padding=(0, 2, 0, 0))
     for name, value in _lines(holder, told or {}, fault):
         table.add_row(name, value)
-    console().print(table)
+    terminal.show(table)
     return 0
 
 
@@ -101,7 +102,7 @@ def show_history(*, count: int) -> int:
     table.add_column("what it did")
     for run in runs:
         table.add_row(_moment(run.start), f"{run.seconds:.0f}", run.trigger, run.result, run.did)
-    console().print(table)
+    terminal.show(table)
     print(f"\nWhat the last one said: {runs[-1].log}")
     return 0
 

@@ -36,6 +36,7 @@ class Outcome:
     unkept    files that the run wrote and that differ from git's commit
     unpushed  whether there is a remote that may lack what the run made
     published whether MLflow has the run
+    from_make whether make ran it, in the environment that make has set up
     """
 
     taken: Sequence[Taken]
@@ -52,6 +53,7 @@ class Outcome:
     unkept: Sequence[str]
     unpushed: bool
     published: bool
+    from_make: bool
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ def happened(outcome: Outcome) -> Iterator[str]:
 def next_steps(outcome: Outcome) -> Iterator[Step]:
     """What is worth typing now, the most urgent first."""
     yield from _mending(outcome)
+    if outcome.from_make:
+        yield Step(". .venv/bin/activate", "this shell then knows dvc and churn-drift")
     if outcome.unkept and outcome.verdict != "worse":
         folders = " ".join(sorted({Path(file).parts[0] for file in outcome.unkept}))
         message = f"Promote {outcome.entry['version']}" if outcome.entry else "Run the pipeline"

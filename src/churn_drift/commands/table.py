@@ -4,19 +4,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from churn_drift import terminal
 from churn_drift.data import files
 from churn_drift.publishing.note import number
-from churn_drift.terminal import folded
+from churn_drift.terminal import Colour, say
 
 Row = Mapping[str, str]
 
 WIDE = 130
 """Columns from which the reasons stand in the rows; below, they follow the table."""
+
+TITLE = "Each batch, scored by the champion as it stood before it"
+LEGEND = "drift: share of features; never: AUC had the first model been kept"
 
 HEADS = ("#", "rows", "churn", "drift", "worst feature", "AUC", "95 %", "never", "version", "decision")
 WORST = HEADS.index("worst feature")
@@ -29,40 +31,23 @@ def read(path: Path) -> Sequence[Row]:
     return files.read_table(path)
 
 
-def show(rows: Sequence[Row], summary: Mapping[str, Any], console: Console) -> None:
-    """One row a batch, then what it amounts to."""
-    wide = console.width >= WIDE
-    columns = console.width
-    table = _table(rows, columns=columns, reasons=wide)
-    if wide:
-        console.print(table)
-    else:
-        natural = Measurement.get(console, console.options.update(width=WIDE), table).maximum
-        console.width = max(columns, natural)  # a terminal that is too narrow breaks the lines, and no digit is lost
-        console.print(table)
-        console.width = columns
-        console.print()
+def show(rows: Sequence[Row], summary: Mapping[str, Any]) -> None:
+    """One row a batch, what its columns mean, why it was decided so, and what it amounts to."""
+    columns = terminal.width()
+    wide = columns >= WIDE
+    say(f"\n{TITLE}", paint=(TITLE, "bold"))
+    terminal.show(_table(rows, columns=columns, reasons=wide), whole=not wide)
+    say(f"{LEGEND}\n")
+    if not wide:
         for row in rows:
-            line = folded(f"{_number_of(row)} {row['decision']}: {row['reason']}", columns=console.width, hang=3)
-            text = Text(line)
-            text.stylize(_style(row), len(_number_of(row)) + 1, len(_number_of(row)) + 1 + len(row["decision"]))
-            console.print(text, soft_wrap=True)
-    console.print()
-    console.print(_conclusion(summary), soft_wrap=True)
+            say(f"{_number_of(row)} {row['decision']}: {row['reason']}", hang=3, paint=(row["decision"], _colour(row)))
+        print()
+    say(_conclusion(summary))
 
 
 def _table(rows: Sequence[Row], *, columns: int, reasons: bool) -> Table:
     """At its natural width: of all cells only the feature's name is cut, to what the others leave it."""
-    table = Table(
-        title="Each batch, scored by the champion as it stood before it",
-        title_justify="left",
-        title_style="bold",
-        caption="drift: share of features; never: AUC had the first model been kept",
-        caption_justify="left",
-        box=None,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     cells = [[*_cells(row), row["decision"]] for row in rows]
     others = sum(max(len(line[place]) for line in [HEADS, *cells]) + 1 for place in range(len(HEADS)) if place != WORST)
     room = max(LEAST, columns - others - 1) if not reasons else columns
@@ -70,7 +55,7 @@ def _table(rows: Sequence[Row], *, columns: int, reasons: bool) -> Table:
         left = place == WORST or name in ("version", "decision")
         table.add_column(name, justify="left" if left else "right", no_wrap=name != "decision" or not reasons)
     for row, line in zip(rows, cells, strict=True):
-        decision = Text(row["decision"], style=_style(row))
+        decision = Text(row["decision"], style=_colour(row))
         line[WORST] = _cut(line[WORST], room)
         table.add_row(*line[:-1], decision + Text(f": {row['reason']}") if reasons else decision)
     return table
@@ -102,8 +87,8 @@ def _number_of(row: Row) -> str:
     return str(row["batch"]).removeprefix("batch_")
 
 
-def _style(row: Row) -> str:
-    return "bold green" if row["decision"] == "promote" else "dim"
+def _colour(row: Row) -> Colour:
+    return "green" if row["decision"] == "promote" else "dim"
 
 
 def _conclusion(summary: Mapping[str, Any]) -> str:

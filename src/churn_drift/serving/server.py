@@ -81,6 +81,8 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python serve-mo
         with _counts() as folder:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
             return _serve(chosen, lines, model=parsed.model, revision=parsed.as_of)
+    except KeyboardInterrupt:  # before gunicorn takes it as the end of its work
+        return 130
     except (ChurnDriftError, OSError) as error:
         say(f"error: {error}", sys.stderr)
         return 2 if isinstance(error, ChurnDriftError) else 1

@@ -13,8 +13,8 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # XGBoost imports scikit-learn for its wrappers, which no stage uses: 3 of the 4 seconds that its import takes.
     sys.modules["sklearn"] = None  # type: ignore[assignment]
-    stage = importlib.import_module(f"churn_drift.stages.{sys.argv[1]}")
-    entry.run(stage.main)
+    name = sys.argv[1]
+    entry.run(lambda: importlib.import_module(f"churn_drift.stages.{name}").main(), name=name)
 
 
 if __name__ == "__main__":

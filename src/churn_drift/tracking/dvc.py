@@ -1,33 +1,18 @@
 """DVC's own commands, run as a user would type them."""
 
-import codecs
 import configparser
-import errno
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
-import termios
-import tty
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
 import yaml
 
 from churn_drift.errors import ChurnDriftError, PipelineError
-from churn_drift.terminal import is_moving
-
-_WITHOUT_HINTS = (
-    "-c",
-    "import logging, sys; from dvc.cli import main; "
-    "logging.getLogger('dvc.repo.scm_context').setLevel('WARNING'); sys.exit(main(sys.argv[1:]))",
-)
-"""DVC, but for its eight lines on what to add to git: they name a part of what a run's own summary names whole."""
-
-_STAGE_FAILED = re.compile(r"exited with (\d+)")
+from churn_drift.tracking import dvc_repro
 
 
 def reproduce(*targets: str) -> None:
@@ -35,14 +20,13 @@ def reproduce(*targets: str) -> None:
 
     targets  stages to reproduce, with what they need; none: all
     """
-    status, said = _run([*_dvc(_WITHOUT_HINTS), "repro", *targets])
+    status = _lasting([sys.executable, "-m", dvc_repro.__name__, *targets])
+    if status == dvc_repro.REFUSED:
+        raise ChurnDriftError(
+            "a stage refused its input (see above); "
+            "`git checkout dvc.lock reports && dvc checkout` brings the last results back"
+        )
     if status:
-        refused = _STAGE_FAILED.search(said)
-        if refused and refused[1] == "2":
-            raise ChurnDriftError(
-                "a stage refused its input (see above); "
-                "`git checkout dvc.lock reports && dvc checkout` brings the last results back"
-            )
         raise PipelineError("`dvc repro` failed (see above)")
 
 
@@ -113,45 +97,19 @@ def _quietly(arguments: Sequence[str]) -> None:
         raise PipelineError(f"`dvc {' '.join(arguments)}` failed: {reason}")
 
 
-def _run(command: Sequence[str]) -> tuple[int, str]:
-    """Exit code and the errors said; both streams go on to the user's as they come.
-
-    Where the user's stderr is a terminal, that of DVC and of the stages is one too: they draw their bars.
-    """
-    reading, writing = _terminal_like(sys.stderr) if is_moving(sys.stderr) else os.pipe()
-    said, text = [], codecs.getincrementaldecoder("utf-8")(errors="replace")
-    try:
-        with subprocess.Popen(command, env=_environment(), stderr=writing) as process:
-            os.close(writing)
-            while chunk := _read(reading):
-                said.append(text.decode(chunk))
-                sys.stderr.write(said[-1])
-                sys.stderr.flush()
-    finally:
-        os.close(reading)
-    return process.returncode, "".join(said)
-
-
-def _terminal_like(stream: TextIO) -> tuple[int, int]:
-    """Both ends of a terminal as wide as the stream's, that passes on what is written to it as it is."""
-    reading, writing = os.openpty()
-    termios.tcsetwinsize(writing, termios.tcgetwinsize(stream))
-    tty.setraw(writing)
-    return reading, writing
-
-
-def _read(reading: int) -> bytes:
-    """What has come; nothing at the end, which Linux tells of a terminal by an error."""
-    try:
-        return os.read(reading, 65536)
-    except OSError as error:
-        if error.errno != errno.EIO:
+def _lasting(command: Sequence[str]) -> int:
+    """Exit code of a command that talks to the user itself. Ctrl-C reaches it, too: it is waited for."""
+    sys.stdout.flush()
+    with subprocess.Popen(command, env=_environment()) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.wait()
             raise
-        return b""
 
 
-def _dvc(program: Sequence[str] = ("-m", "dvc")) -> list[str]:
-    return [sys.executable, *program]
+def _dvc() -> list[str]:
+    return [sys.executable, "-m", "dvc"]
 
 
 def _environment() -> dict[str, str]:
