@@ -10,7 +10,7 @@ from pathlib import Path
 from churn_drift.environment import read_env
 from churn_drift.errors import ChurnDriftError, ConfigError, PipelineError
 from churn_drift.options import PROG, parser
-from churn_drift.terminal import say
+from churn_drift.terminal import complain
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
@@ -49,7 +49,7 @@ def _root(*, needed: bool) -> Path:
 
 
 def _fail(error: ChurnDriftError, code: int) -> int:
-    say(f"error: {error}", sys.stderr)
+    complain(str(error))
     return code
 
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-Colour = Literal["bold", "dim", "red", "green"]
+Colour = Literal["bold", "dim", "red", "green", "yellow"]
 
-_COMMAND = re.compile(r"`[^`\n]*`")
-_CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32}
+_WHOLE = re.compile(r"`[^`\n]*`|(?<!\w)(['\"])[^'\"\n]{1,40}\1(?!\w)")
+_CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
 _BLANKS = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 _ENDLESS = 10_000
 _GLUE = "\x1f"
@@ -71,6 +71,11 @@ def say(text: str, stream: TextIO | None = None, *, hang: int = 2, paint: tuple[
     print(fitted(text, stream, hang=hang, paint=paint), file=stream or sys.stdout)
 
 
+def complain(text: str, *, kind: Literal["error", "warning"] = "error") -> None:
+    """Print an error or a warning on stderr."""
+    say(f"{kind}: {text}", sys.stderr, paint=(f"{kind}:", "red" if kind == "error" else "yellow"))
+
+
 def fitted(text: str, stream: TextIO | None = None, *, hang: int = 2, paint: tuple[str, Colour] | None = None) -> str:
     """Lines for a stream, by default stdout: on a terminal those that are too long break at their words.
 
@@ -84,21 +89,29 @@ def fitted(text: str, stream: TextIO | None = None, *, hang: int = 2, paint: tup
 
 
 def folded(line: str, *, columns: int, hang: int = 2) -> str:
-    """A line as several of at most so many columns. A longer word, or command in backticks, stays whole: it is copied.
+    """A line as several of at most so many columns, see `wrapped`; one that fits stays as it is.
 
     >>> print(folded("error: x.csv: no such file; `churn-drift land FILE` takes one", columns=30))
     error: x.csv: no such file;
       `churn-drift land FILE`
       takes one
     """
-    if len(line) <= columns:
-        return line
-    begins = len(line) - len(line.lstrip(" "))
-    whole = _COMMAND.sub(lambda found: found[0].replace(" ", _GLUE), line)
+    begins = " " * (len(line) - len(line.lstrip(" ")) + hang)
+    return line if len(line) <= columns else "\n".join(wrapped(line, columns, subsequent_indent=begins))
+
+
+def wrapped(text: str, columns: int, *, initial_indent: str = "", subsequent_indent: str = "") -> list[str]:
+    """A text as lines of at most so many columns; a longer word stays whole, as does what is quoted: it is copied."""
+    glued = _WHOLE.sub(lambda found: found[0].replace(" ", _GLUE), text)
     lines = textwrap.wrap(
-        whole, columns, subsequent_indent=" " * (begins + hang), break_long_words=False, break_on_hyphens=False
+        glued,
+        columns,
+        initial_indent=initial_indent,
+        subsequent_indent=subsequent_indent,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
-    return "\n".join(lines).replace(_GLUE, " ")
+    return [line.replace(_GLUE, " ") for line in lines]
 
 
 def painted(text: str, colour: Colour, stream: TextIO | None = None) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from churn_drift.terminal import is_coloured, say
+from churn_drift.terminal import complain, is_coloured, wrapped
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -26,7 +26,14 @@ class Paragraphs(argparse.RawDescriptionHelpFormatter):
         return "\n\n".join(_filled(part, width, indent) for part in parts)
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False, break_long_words=False)
+        return wrapped(" ".join(text.split()), width)
+
+    def _format_action(self, action: argparse.Action) -> str:
+        """Of subcommands their names alone, without a line that says that there is one."""
+        said = super()._format_action(action)
+        if action.nargs != argparse.PARSER:
+            return said
+        return textwrap.indent(textwrap.dedent(said.partition("\n")[2]), " " * 2)
 
 
 class Parser(argparse.ArgumentParser):
@@ -56,7 +63,7 @@ class Parser(argparse.ArgumentParser):
             self.exit(2)
         if unknown := _UNKNOWN.search(message):
             message = message.replace(unknown[0], f"invalid choice: '{unknown[1]}' {_among(unknown[1], unknown[2])}")
-        say(f"error: {message}; `{self.prog} --help` says more", sys.stderr)
+        complain(f"{message}; `{self.prog} --help` says more")
         self.exit(2)
 
     def _meant(self, word: str) -> str:
@@ -81,14 +88,7 @@ def examples(*lines: str) -> str:
 def _filled(part: str, width: int, indent: str) -> str:
     if any(line.startswith(" ") for line in part.splitlines()):
         return part
-    return textwrap.fill(
-        " ".join(part.split()),
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
+    return "\n".join(wrapped(" ".join(part.split()), width, initial_indent=indent, subsequent_indent=indent))
 
 
 def _among(word: str, quoted: str) -> str:

@@ -3,7 +3,6 @@
 Nothing of AWS is imported in local mode.
 """
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from churn_drift.errors import ConfigError
 from churn_drift.notify import notifier
 from churn_drift.ports import Deployer, Inbox, Notifier, Trainer
 from churn_drift.production.inbox import LocalInbox, quiet_seconds
-from churn_drift.terminal import say
+from churn_drift.terminal import complain
 
 
 @dataclass(frozen=True)
@@ -116,5 +115,5 @@ def _push_to_bucket(environment: Mapping[str, str], bucket: str) -> str:
     dvc.push(S3)
     moved = upload(environment)
     if moved.warning:
-        say(f"warning: {moved.warning}", sys.stderr)
+        complain(moved.warning, kind="warning")
     return f"Pushed what is pinned to s3://{bucket}; copies: {moved.text()}."

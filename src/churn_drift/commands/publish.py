@@ -4,7 +4,6 @@ A run goes into the outbox first and leaves it when the store has it: a server t
 `dvc repro` loses nothing.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from churn_drift.publishing import experiments as dvc_experiments
 from churn_drift.publishing.experiments import Experiment
 from churn_drift.publishing.record import Lineage
 from churn_drift.publishing.store import Published, Store, opened
-from churn_drift.terminal import say, working
+from churn_drift.terminal import complain, say, working
 from churn_drift.tracking import git
 
 REMEDY = f"nothing is lost, the run waits in {outbox.FOLDER}: `churn-drift publish` sends it when the store answers"
@@ -155,7 +154,7 @@ def _remember(key: str, lineage: Lineage) -> None:
 
 def _complain(lines: Iterable[str]) -> None:
     for line in lines:
-        say(f"error: {line}", sys.stderr)
+        complain(line)
 
 
 def _now() -> str:

@@ -1,10 +1,8 @@
 """MLflow's aliases follow the pin; a store that does not answer changes nothing of what was done."""
 
-import sys
-
 from churn_drift.errors import PipelineError
 from churn_drift.publishing import roles
-from churn_drift.terminal import say
+from churn_drift.terminal import complain
 
 
 def aliases_follow() -> None:
@@ -15,4 +13,4 @@ def aliases_follow() -> None:
     try:
         roles.follow(mend=True, ask=False)
     except PipelineError as error:
-        say(f"warning: MLflow's aliases stay as they are: {error}", sys.stderr)
+        complain(f"MLflow's aliases stay as they are: {error}", kind="warning")

@@ -24,7 +24,7 @@ from churn_drift.production.inbox import Taken, shown
 from churn_drift.production.mend import mend
 from churn_drift.production.troubles import Send
 from churn_drift.publishing import lock
-from churn_drift.terminal import say, working
+from churn_drift.terminal import complain, say, working
 from churn_drift.tracking import dvc, pin, promotion
 
 OK, WORSE = 0, 3
@@ -141,7 +141,7 @@ def _try(what: str, do: Callable[[], None], send: Send) -> bool:
     try:
         do()
     except PipelineError as error:
-        say(f"warning: {error}", sys.stderr)
+        complain(str(error), kind="warning")
         troubles.failed(what, messages.told(error), send)
         return False
     troubles.works(what, send)
@@ -168,7 +168,7 @@ def _sending(world: Adapters) -> Send:
             world.notifier.send(message)
         except PipelineError as error:
             if str(error) not in said:
-                say(f"warning: {error}", sys.stderr)
+                complain(str(error), kind="warning")
             said.add(str(error))
 
     return send
@@ -179,7 +179,7 @@ def _resend(world: Adapters) -> None:
     try:
         world.resend()
     except PipelineError as error:
-        say(f"warning: {error}", sys.stderr)
+        complain(str(error), kind="warning")
 
 
 def _publish() -> None:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 
 from churn_drift.aws import s3_upload, settings
 from churn_drift.aws.s3_upload import Moved
-from churn_drift.terminal import is_moving, moving, say
+from churn_drift.terminal import complain, is_moving, moving, say
 
 
 def upload(folders: Sequence[str]) -> int:
@@ -29,7 +29,7 @@ def download(folders: Sequence[str]) -> int:
 def _tell(what: str, moved: Moved) -> int:
     say(f"{what}: {moved.text()}")
     if moved.warning:
-        say(f"warning: {moved.warning}", sys.stderr)
+        complain(moved.warning, kind="warning")
     return 0
 
 

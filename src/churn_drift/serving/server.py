@@ -18,7 +18,7 @@ from churn_drift.environment import read_env
 from churn_drift.errors import ChurnDriftError
 from churn_drift.serving import logs, settings
 from churn_drift.serving.settings import Settings
-from churn_drift.terminal import say
+from churn_drift.terminal import complain
 from churn_drift.usage import Parser
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python serve-mo
     except KeyboardInterrupt:  # before gunicorn takes it as the end of its work
         return 130
     except (ChurnDriftError, OSError) as error:
-        say(f"error: {error}", sys.stderr)
+        complain(str(error))
         return 2 if isinstance(error, ChurnDriftError) else 1
 
 

@@ -20,7 +20,7 @@ def reproduce(*targets: str) -> None:
 
     targets  stages to reproduce, with what they need; none: all
     """
-    status = _lasting([sys.executable, "-m", dvc_repro.__name__, *targets])
+    status = _run([sys.executable, "-m", dvc_repro.__name__, *targets])
     if status == dvc_repro.REFUSED:
         raise ChurnDriftError(
             "a stage refused its input (see above); "
@@ -97,7 +97,7 @@ def _quietly(arguments: Sequence[str]) -> None:
         raise PipelineError(f"`dvc {' '.join(arguments)}` failed: {reason}")
 
 
-def _lasting(command: Sequence[str]) -> int:
+def _run(command: Sequence[str]) -> int:
     """Exit code of a command that talks to the user itself. Ctrl-C reaches it, too: it is waited for."""
     sys.stdout.flush()
     with subprocess.Popen(command, env=_environment()) as process:
