@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
 _HEADING = re.compile(r"^(usage:|\S[^:\n]*:$)", re.MULTILINE)
-_NAME = re.compile(r"^(  {1,3})(-\S+|[a-z-]+(?=  ))", re.MULTILINE)
+_NAME = re.compile(r"^(  {1,3})((?:-\w, )?-\S+|[a-z-]+(?=  ))", re.MULTILINE)
 _UNKNOWN = re.compile(r"invalid choice: '(.*)' \(choose from (.*)\)")
 
 

@@ -28,6 +28,8 @@ ROW = {
     "decision": "hold",
     "reason": "z 0.81 <= 1 under a drift alarm; about 2,600 more labels would settle it",
 }
+UNKNOWN = ("churn_rate", "auc_never", "auc_policy", "auc_policy_low", "auc_policy_high")
+UNLABELLED = {**ROW, **dict.fromkeys(UNKNOWN, "NA")}
 SUMMARY = {
     "policy": "evidence",
     "auc_policy": 0.6488,
@@ -62,7 +64,7 @@ REFUSED = Taken("bad.csv", "refused", "no CSV", "data/quarantine/bad.csv")
 OUTCOMES = {
     "nothing changed": IDLE,
     "promoted": PROMOTED,
-    "held": replace(IDLE, ran=True, landed=True, candidate="a48e17ac0ffe", unkept=WRITTEN[:1]),
+    "held": replace(IDLE, ran=True, landed=True, newest=UNLABELLED, candidate="a48e17ac0ffe", unkept=WRITTEN[:1]),
     "worse than never": replace(PROMOTED, verdict="worse", entry=None),
     "worse, by another policy": replace(PROMOTED, verdict="worse", entry=None, policy="price"),
     "refused": replace(PROMOTED, taken=[Taken("a.csv", "landed", "600 customers"), REFUSED]),
@@ -121,11 +123,20 @@ def test_a_promotion_is_to_be_committed_with_all_that_the_run_wrote(here: Path) 
     ]
 
 
-def test_a_hold_names_its_reason_and_asks_for_labels_of_a_batch_that_landed(here: Path) -> None:
+def test_a_hold_names_its_reason(here: Path) -> None:
+    assert f"Decision after it: hold, {ROW['reason']}." in happened(OUTCOMES["held"])
+
+
+def test_labels_are_asked_for_of_a_batch_that_landed_without(here: Path) -> None:
     held = OUTCOMES["held"]
-    assert f"Decision after it: hold, {ROW['reason']}." in happened(held)
-    assert "churn-drift land FILE" in _commands(held)[:2]
-    assert _commands(replace(held, landed=False, unkept=[]))[0] == "make serve"
+    assert _commands(held)[1] == "churn-drift land FILE"
+    assert _commands(replace(held, newest=ROW))[1] == "make serve"
+    assert _commands(replace(held, landed=False))[1] == "make serve"
+
+
+def test_what_is_unknown_without_labels_is_one_word(capsys: pytest.CaptureFixture[str]) -> None:
+    show([UNLABELLED], SUMMARY)
+    assert " n/a  n/a   n/a a48e17a hold\n" in capsys.readouterr().out
 
 
 def test_a_policy_worse_than_never_is_not_to_be_committed_but_another_to_be_tried(here: Path) -> None:

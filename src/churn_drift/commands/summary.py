@@ -11,7 +11,7 @@ from churn_drift import paths
 from churn_drift.commands.table import Row
 from churn_drift.production.inbox import ERROR, Taken
 from churn_drift.publishing import address
-from churn_drift.publishing.note import number
+from churn_drift.publishing.note import is_known, number
 from churn_drift.terminal import say
 
 MOST = 4
@@ -69,7 +69,12 @@ def show(outcome: Outcome) -> None:
     say("\n".join(["", *happened(outcome)]))
     steps = list(islice(next_steps(outcome), MOST))
     wide = max((len(step.command) for step in steps if step.what), default=0)
-    say("\n".join(["", "Next:", *(f"  {step.command:<{wide}}  {step.what}".rstrip() for step in steps)]), hang=wide + 2)
+    print("\nNext:")
+    for step in steps:
+        if step.what:
+            say(f"  {step.command:<{wide}}  {step.what}", hang=wide + 2)
+        else:
+            print(f"  {step.command}")  # never broken: it is to be copied
 
 
 def happened(outcome: Outcome) -> Iterator[str]:
@@ -99,7 +104,7 @@ def next_steps(outcome: Outcome) -> Iterator[Step]:
         yield Step(f"git add {folders} && git commit -m {shlex.quote(message)}")
     if outcome.unpushed:
         yield Step("churn-drift run --push" if outcome.aws else "dvc push", "data and models to the remote")
-    if outcome.newest and outcome.newest["decision"] == "hold" and outcome.landed:
+    if outcome.newest and outcome.landed and not is_known(outcome.newest["churn_rate"]):
         yield Step("churn-drift land FILE", f"labels of {outcome.newest['batch']}: CustomerID,Churn")
     if outcome.champion:
         yield Step("make serve", "the champion over HTTP")

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from churn_drift import terminal
 from churn_drift.data import files
-from churn_drift.publishing.note import number
+from churn_drift.publishing.note import is_known, number
 from churn_drift.terminal import Colour, say
 
 Row = Mapping[str, str]
@@ -77,10 +77,14 @@ def _cells(row: Row) -> list[str]:
         number(row["drifted_share"], ".0%"),
         row["worst_feature"],
         number(row["auc_policy"], ".3f"),
-        f"{number(row['auc_policy_low'], '.3f')}-{number(row['auc_policy_high'], '.3f')}",
+        _interval(row["auc_policy_low"], row["auc_policy_high"]),
         number(row["auc_never"], ".3f"),
         row["version"][:7],
     ]
+
+
+def _interval(low: str, high: str) -> str:
+    return f"{number(low, '.3f')}-{number(high, '.3f')}" if is_known(low) else number(low, "")
 
 
 def _number_of(row: Row) -> str:

@@ -3,6 +3,7 @@
 import sys
 
 from churn_drift.ports import Message
+from churn_drift.terminal import say
 
 
 class Stderr:
@@ -11,8 +12,8 @@ class Stderr:
     name = "log"
 
     def send(self, message: Message) -> None:
-        """One line, whatever the message holds."""
-        print(line_of(message), file=sys.stderr, flush=True)
+        """One line, whatever the message holds, that a terminal breaks at its words."""
+        say(line_of(message), sys.stderr)
 
 
 def line_of(message: Message) -> str:

@@ -1,6 +1,7 @@
 """A run in words, as Markdown: what its page in MLflow shows first."""
 
 from collections.abc import Mapping
+from typing import TypeGuard
 
 from churn_drift.publishing.record import Record
 
@@ -56,4 +57,13 @@ def number(value: float | str | None, form: str) -> str:
     >>> number("0.64884", ".4f"), number("NA", ".4f")
     ('0.6488', 'n/a')
     """
-    return "n/a" if value in (None, "NA", "") else format(float(value), form)
+    return format(float(value), form) if is_known(value) else "n/a"
+
+
+def is_known(value: float | str | None) -> TypeGuard[float | str]:
+    """Whether a report has that number.
+
+    >>> is_known(0.0), is_known("NA")
+    (True, False)
+    """
+    return value not in (None, "NA", "")
