@@ -25,7 +25,7 @@ def test_a_run_without_news_fits_its_terminal_and_has_no_colours_where_none_are_
     assert COLOUR.search(own)
     assert not COLOUR.search(plain.raw)
     assert plain.text[plain.text.index("Each batch") :] == seen.text[seen.text.index("Each batch") :]
-    assert "The results are the same as before this run." in seen.lines
+    assert "Every result is the same, byte for byte, as dvc.lock had it." in seen.lines
     assert "  make serve             the champion over HTTP" in seen.lines
 
 

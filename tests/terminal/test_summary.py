@@ -109,7 +109,7 @@ def test_it_proposes_four_commands_at_most_that_fit_in_80_columns(
 
 
 def test_where_nothing_changed_it_says_so_and_proposes_to_serve(here: Path) -> None:
-    assert next(happened(IDLE)) == "The results are the same as before this run."
+    assert next(happened(IDLE)) == "Every result is the same, byte for byte, as dvc.lock had it."
     assert list(happened(IDLE))[-1] == "Champion 0911c00f5e5b: the candidate is what serves already."
     assert _commands(IDLE) == ["make serve", "make ui", "churn-drift land FILE"]
 

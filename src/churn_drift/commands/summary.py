@@ -87,7 +87,7 @@ def happened(outcome: Outcome) -> Iterator[str]:
         said = ", ".join(f"{count} {words[what]}" for what, count in counts.items() if count)
         yield f"Files in the inbox: {said}."
     if not outcome.ran:
-        yield "The results are the same as before this run."
+        yield "Every result is the same, byte for byte, as dvc.lock had it."
     if outcome.newest:
         yield from _of_batch(outcome.newest)
     yield _of_champion(outcome)
