@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,13 @@ def beat(*, ago: float = 0, failures: int = 0) -> None:
             "options": ["--push"],
         }
     )
+
+
+def in_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on stdout is one of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
 
 
 def test_a_schedule_that_is_none_is_refused_in_one_line_with_examples(run: Command) -> None:
@@ -84,7 +92,10 @@ def test_status_of_a_folder_without_a_scheduler_says_how_to_start_one(run: Comma
     assert run("schedule", "status", "--check") == (1, "unhealthy: no scheduler runs here\n")
 
 
-def test_status_tells_times_last_run_and_backlog_within_80_columns(run: Command) -> None:
+def test_status_tells_times_last_run_and_backlog_within_80_columns(
+    run: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_terminal(monkeypatch)
     ran(1, code=1, did="`dvc repro` failed: " + "a long reason " * 10)
     beat(failures=1)
     landed = [f"data/landed/batches/000{n}_a.csv" for n in (1, 2)]
@@ -134,13 +145,17 @@ def test_a_health_file_that_cannot_be_read_is_unhealthy(run: Command, content: b
         assert run("schedule", "status", "--check")[0] == 1
 
 
-def test_history_shows_the_last_runs_within_80_columns_and_passes_over_a_torn_line(run: Command) -> None:
+def test_history_shows_the_last_runs_within_80_columns_and_passes_over_a_torn_line(
+    run: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran(75, did="1 landed, 1 judged, promoted 0911c00f5e5b")
     ran(51, code=-9)
     ran(27, code=None, did="its scheduler was killed; the next run does what it left")
     with history.FILE.open("ab") as stream:
         stream.write(json.dumps({"start": "2026"}).encode()[:-4])
     ran(3, code=2, did="a stage refused its input: " + "x " * 60)
+    assert len(run("schedule", "history")[1].splitlines()) == 1 + 4 + 2  # in a pipe, each run is one line
+    in_terminal(monkeypatch)
     code, told = run("schedule", "history")
     lines = told.splitlines()
     assert code == 0
