@@ -37,4 +37,7 @@ TIMELINE = EVALUATION / "timeline.csv"
 SUMMARY = EVALUATION / "summary.json"
 CURVES = EVALUATION / "curves"
 METRICS = EVALUATION / "metrics.json"
+SLICES = EVALUATION / "slices.csv"
 FIGURES = Path("reports/figures")
+MODEL_CARD = Path("reports/model_card.md")
+DATA_SHEET = Path("reports/data_sheet.md")

@@ -68,7 +68,7 @@ def test_paired_delong_is_the_delong_covariance() -> None:
 def test_a_constant_rival_leaves_the_spread_of_one_auc() -> None:
     labels, scores, _ = rivals(2)
     difference = compare.paired_auc(labels, np.ones(len(labels)), scores, confidence=0.95)
-    value, variance = metrics._auc_and_variance(labels, scores)
+    value, variance = metrics.auc_and_variance(labels, scores)
     assert difference.value == pytest.approx(value - 0.5)
     assert difference.standard_error == pytest.approx(variance**0.5)
 

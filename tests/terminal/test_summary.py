@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from churn_drift import paths
 from churn_drift.commands import summary
 from churn_drift.commands.summary import Outcome, happened, next_steps
 from churn_drift.commands.table import show
@@ -91,8 +92,8 @@ def _commands(outcome: Outcome) -> list[str]:
 
 @pytest.mark.parametrize("outcome", OUTCOMES.values(), ids=OUTCOMES)
 def test_every_command_it_proposes_can_be_typed(outcome: Outcome, here: Path) -> None:
-    (here / summary.CARD).parent.mkdir()
-    (here / summary.CARD).touch()
+    (here / paths.MODEL_CARD).parent.mkdir()
+    (here / paths.MODEL_CARD).touch()
     block = "\n".join(_commands(outcome))
     assert faults(f"```sh\n{block}\n```\n") == []
 
@@ -160,8 +161,8 @@ def test_a_store_that_does_not_answer_is_to_be_asked_later(here: Path) -> None:
 
 def test_the_model_card_is_proposed_where_there_is_one(here: Path) -> None:
     assert "less reports/model_card.md" not in _commands(IDLE)
-    (here / summary.CARD).parent.mkdir()
-    (here / summary.CARD).touch()
+    (here / paths.MODEL_CARD).parent.mkdir()
+    (here / paths.MODEL_CARD).touch()
     assert "less reports/model_card.md" in _commands(IDLE)
 
 

@@ -17,8 +17,6 @@ from churn_drift.terminal import say
 MOST = 4
 """Commands that are proposed."""
 
-CARD = Path("reports/model_card.md")
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -108,8 +106,8 @@ def next_steps(outcome: Outcome) -> Iterator[Step]:
         yield Step("churn-drift land FILE", f"labels of {outcome.newest['batch']}: CustomerID,Churn")
     if outcome.champion:
         yield Step("make serve", "the champion over HTTP")
-    if CARD.exists():
-        yield Step(f"less {CARD}", "what the model is good for, and where not")
+    if paths.MODEL_CARD.exists():
+        yield Step(f"less {paths.MODEL_CARD}", "what the model is good for, and where not")
     if outcome.published:
         yield _look_at_runs()
     yield Step("churn-drift land FILE", "the next batch of customers, or labels; then run again")

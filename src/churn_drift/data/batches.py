@@ -66,6 +66,11 @@ class BatchFolder:
         return self.names[self._index["reference_batches"] :]
 
     @property
+    def landed(self) -> tuple[str, ...]:
+        """The batches that came after the history, by `churn-drift land`."""
+        return tuple(name for name, entry in self._entries.items() if entry["origin"] == "landed")
+
+    @property
     def zero_is_missing(self) -> bool:
         """How the rows were typed (see `preprocess`)."""
         return bool(self._index["zero_is_missing"])

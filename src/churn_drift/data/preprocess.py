@@ -22,12 +22,14 @@ class Preprocessed:
     duplicates  identical rows dropped
     reordered   True when the rows did not come in the order of CustomerID
     unlabelled  rows whose label has not arrived
+    sentinels   column to its cells that said "unknown" in the file's own code (Unknown, 0) and are missing now
     """
 
     frame: pd.DataFrame
     duplicates: int
     reordered: bool
     unlabelled: int
+    sentinels: dict[str, int]
 
 
 def preprocess(raw: pd.DataFrame, *, source: str, zero_is_missing: bool) -> Preprocessed:
@@ -54,6 +56,7 @@ def preprocess(raw: pd.DataFrame, *, source: str, zero_is_missing: bool) -> Prep
         duplicates=len(typed) - len(unique),
         reordered=not unique[schema.ID].is_monotonic_increasing,
         unlabelled=int(ordered[schema.LABEL].isna().sum()),
+        sentinels=_sentinels(unique, cells.loc[unique.index]),
     )
 
 
@@ -94,6 +97,11 @@ def typed_cells(cells: pd.Series, column: Column, *, source: str, zero_is_missin
 def _label(cells: pd.Series, present: pd.Series, column: Column, *, source: str) -> pd.Series:
     _refuse(cells, present & ~cells.isin(column.levels), column, "is neither Yes nor No", source=source)
     return cells.eq("Yes").astype("float64").where(present)
+
+
+def _sentinels(typed: pd.DataFrame, cells: pd.DataFrame) -> dict[str, int]:
+    said = typed.isna() & ~cells[typed.columns].isin(schema.MISSING)
+    return {str(name): int(count) for name, count in said.sum().items() if count}
 
 
 def _range(column: Column) -> str:

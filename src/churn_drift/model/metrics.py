@@ -125,11 +125,11 @@ def auc(labels: Numbers, scores: Numbers, *, confidence: float) -> Estimate:
     """
     z = quantile(confidence)
     labels, scores = checked(labels, scores)
-    value, variance = _auc_and_variance(labels, scores)
+    value, variance = auc_and_variance(labels, scores)
     if value is None or variance is None:
         return Estimate(value)
     churned = int(labels.sum())
-    return _logit_interval(value, variance, z=z, confidence=confidence, successes=min(churned, len(labels) - churned))
+    return logit_interval(value, variance, z=z, confidence=confidence, successes=min(churned, len(labels) - churned))
 
 
 def mean_auc(batches: Iterable[tuple[Numbers, Numbers]], *, confidence: float) -> Estimate:
@@ -143,7 +143,7 @@ def mean_auc(batches: Iterable[tuple[Numbers, Numbers]], *, confidence: float) -
     0.75
     """
     z = quantile(confidence)
-    parts = [_auc_and_variance(*checked(labels, scores)) for labels, scores in batches]
+    parts = [auc_and_variance(*checked(labels, scores)) for labels, scores in batches]
     values = [value for value, _ in parts if value is not None]
     variances = [variance for value, variance in parts if value is not None and variance is not None]
     if not values:
@@ -174,7 +174,7 @@ def pr_auc(labels: Numbers, scores: Numbers, *, confidence: float) -> Estimate:
     hits, flagged = cumulative(labels, scores)
     value = float(np.sum(np.diff(hits, prepend=0.0) * hits / flagged) / churned)
     variance = value * (1 - value) / churned
-    return _logit_interval(value, variance, z=z, confidence=confidence, successes=churned)
+    return logit_interval(value, variance, z=z, confidence=confidence, successes=churned)
 
 
 def brier(labels: Numbers, probabilities: Numbers, *, confidence: float) -> Estimate:
@@ -302,7 +302,8 @@ def at_threshold(labels: Numbers, probabilities: Numbers, *, threshold: float) -
     )
 
 
-def _auc_and_variance(labels: Numbers, scores: Numbers) -> tuple[float | None, float | None]:
+def auc_and_variance(labels: Numbers, scores: Numbers) -> tuple[float | None, float | None]:
+    """The AUC and DeLong's variance of it; None with one class, no variance with one row of a class."""
     churned, kept = scores[labels == 1], scores[labels == 0]
     m, n = len(churned), len(kept)
     if not (m and n):
@@ -315,7 +316,8 @@ def _auc_and_variance(labels: Numbers, scores: Numbers) -> tuple[float | None, f
     return value, float(above.var(ddof=1) / (4 * n * n * m) + below.var(ddof=1) / (4 * m * m * n))
 
 
-def _logit_interval(value: float, variance: float, *, z: float, confidence: float, successes: int) -> Estimate:
+def logit_interval(value: float, variance: float, *, z: float, confidence: float, successes: int) -> Estimate:
+    """A share with the normal interval of its log odds; at 0 and 1 Clopper and Pearson's for so many successes."""
     if value >= 1 or value <= 0:
         bound = ((1 - confidence) / 2) ** (1 / successes)
         return Estimate(1.0, bound, 1.0) if value >= 1 else Estimate(0.0, 0.0, 1 - bound)

@@ -13,4 +13,7 @@ def main() -> None:
     customers = ingest(settings)
 
     io.write_csv(customers.frame, paths.RAW)
-    files.write_json({"simulated": customers.simulated, "rows": len(customers.frame)}, paths.INGEST_REPORT)
+    seed = settings.seed if customers.simulated else None
+    files.write_json(
+        {"simulated": customers.simulated, "rows": len(customers.frame), "seed": seed}, paths.INGEST_REPORT
+    )

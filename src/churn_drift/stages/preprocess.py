@@ -20,6 +20,7 @@ def main() -> None:
             "duplicates_dropped": clean.duplicates,
             "rows_reordered": clean.reordered,
             "unlabelled": clean.unlabelled,
+            "sentinels": clean.sentinels,
             "missing_share": {name: round(share, 6) for name, share in clean.frame.isna().mean().items() if share},
         },
         paths.PREPROCESS_REPORT,

@@ -1,0 +1,63 @@
+"""What drifted and what was decided, batch by batch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from churn_drift.cards.markdown import escaped, history, number
+from churn_drift.cards.subject import Subject, reason, short_name
+from churn_drift.config import Retrain
+
+
+def decisions(s: Subject) -> str:
+    """The section of drift and decisions."""
+    promoted = sum(bool(record["promoted"]) for record in s.records)
+    alarmed = sum(bool(record["alarms"]) for record in s.records)
+    rows = history(
+        ("batch", "features drifted", "furthest", "PSI of the score", "alarm", "decision after it"),
+        s.records,
+        _decision_row,
+        numbers=6,
+        rest="[retrain/events.json](retrain/events.json)",
+    )
+    return f"""\
+## Drift and decisions
+
+Policy `{s.policy.policy}`: {_RULES[s.policy.policy].format(**s.policy.model_dump())}. It fits on {_window(s.policy)}.
+Of {len(s.records)} batches {alarmed} raised a drift alarm and {promoted} led to a promotion. Drift is measured against
+the training window of the champion of the day.
+
+{rows}"""
+
+
+def _decision_row(record: Mapping[str, Any]) -> tuple[str, ...]:
+    drift = record["drift"]
+    worst = next((f for f in drift["features"] if f["name"] == drift["worst"]), None)
+    furthest = f"{escaped(worst['name'])} (PSI {number(worst['psi'], '.2f')})" if worst else "none"
+    score = (drift["score"] or {}).get("psi")
+    return (
+        short_name(record["batch"]),
+        "too few rows" if drift["verdict"] == "insufficient" else f"{drift['share_drifted']:.0%}",
+        furthest,
+        number(score, ".3f"),
+        ", ".join(_ALARMS.get(alarm, escaped(alarm)) for alarm in record["alarms"]) or "none",
+        f"{record['decision']}: {reason(record['reason'])}",
+    )
+
+
+def _window(policy: Retrain) -> str:
+    return "all labelled batches" if policy.window == "all" else f"the last {policy.window_batches} labelled batches"
+
+
+_ALARMS = {"batch": "features or score"}
+"""What the records call otherwise than people do."""
+
+_RULES = {
+    "never": "never retrains",
+    "always": "promotes whenever labels arrive",
+    "periodic": "promotes every {period} batches",
+    "triggered": "promotes on a drift alarm where a cross-fitted challenger is better on the newest labels, "
+    "z > {z_triggered:g}",
+    "evidence": "promotes where a cross-fitted challenger is better, z > {z_promote:g} on the paired log loss since "
+    "the last promotion, or z > {z_alarmed:g} under a drift alarm",
+    "price": "promotes where the AUC gain since the last promotion exceeds {price:g}",
+}
