@@ -40,6 +40,7 @@ def faults(text: str) -> list[str]:
     for rows in (line.split("\n") for line in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)):
         widths = {len(re.findall(r"(?<!\\)\|", row)) for row in rows if row}
         found += [f"{sorted(widths)} bars: {rows[0]}"] if len(widths) > 1 else []
-    anchors = {re.sub(r"[^\w\- ]", "", line[3:].lower()).replace(" ", "-") for line in text.splitlines() if line[:1] == "#"}
+    heads = re.findall(r"^## (.*)", text, re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
     found += [link for link in re.findall(r"\]\(#([^)]*)\)", text) if link not in anchors]
     return found

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from numpy._core import _multiarray_umath
 
+from tests.cards.reading import faults
 from tests.contracts.reach import STAGES
 from tests.end_to_end.repository import Repository, stages_run
 
@@ -49,6 +50,18 @@ def test_it_promotes_the_candidate_and_says_how_to_keep_it(finished):
     assert [entry["version"] for entry in ledger] == [repository.read("reports/evaluate/summary.json")["candidate"]]
     assert repository.version("champion") == repository.version("candidate")
     assert "git commit" in finished.said
+
+
+def test_it_describes_the_candidate_its_data_and_its_slices_and_proposes_to_read_it(finished):
+    repository = finished.repository
+    candidate = repository.read("reports/evaluate/summary.json")["candidate"]
+    card, sheet = (repository.read(f"reports/{name}.md") for name in ("model_card", "data_sheet"))
+    assert f"# Model card: churn model {candidate}\n" in card
+    assert "# Data sheet: simulated customers\n" in sheet
+    assert faults(card) == faults(sheet) == []
+    rows = repository.table("reports/evaluate/slices.csv").query("scope == 'timeline'")
+    assert set(rows.query("dimension != 'all'").groupby("dimension")["rows"].sum()) == {3 * 600}
+    assert "less reports/model_card.md" in finished.said
 
 
 def test_the_policy_of_this_small_history_promotes_something(finished):

@@ -25,14 +25,16 @@ def customers(finished):
 
 
 def test_a_run_on_the_users_file_gives_what_the_same_customers_gave_before(workspace, customers, tmp_path):
-    """Shuffled, with a duplicate: mended and counted, then the same from there on."""
+    """Shuffled, with a duplicate: mended and counted, then the same but for what describes the source."""
     mixed = pd.concat([customers, customers.iloc[[7]]]).sample(frac=1, random_state=1)
     mixed.to_csv(tmp_path / "own.csv.gz", index=False)
     said = workspace.pipeline("--data", str(tmp_path / "own.csv.gz"))
-    assert stages_run(said) == ["ingest", "preprocess"]
+    assert stages_run(said) == ["ingest", "preprocess", "evaluate"]
     assert workspace.read("reports/ingest/summary.json")["simulated"] is False
     assert workspace.read("reports/preprocess/summary.json")["duplicates_dropped"] == 1
-    changed = {"dvc.lock", "reports/ingest/summary.json", "reports/preprocess/summary.json"}
+    sources = {"reports/ingest/summary.json", "reports/preprocess/summary.json"}
+    changed = {"dvc.lock", "reports/data_sheet.md", "reports/model_card.md"} | sources
+    assert "identical rows dropped: 1;" in workspace.read("reports/data_sheet.md")
     assert {line.split()[1] for line in workspace.changes} == changed
 
 

@@ -3,7 +3,7 @@
 Sections after Gebru et al., Datasheets for Datasets, 2021. Every figure comes from the run.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +81,7 @@ def arrivals(folder: BatchFolder, *, confidence: float) -> tuple[Arrived, ...]:
 
 
 def data_sheet(
-    origin: Origin, arrived: tuple[Arrived, ...], split: SplitBatches, *, zero_is_missing: bool, confidence: float
+    origin: Origin, arrived: Sequence[Arrived], split: SplitBatches, *, zero_is_missing: bool, confidence: float
 ) -> str:
     """The whole sheet as Markdown."""
     sections = [
@@ -120,7 +120,7 @@ Written by the stage `evaluate` from one run of the pipeline; every figure is th
 customers is in the [model card](model_card.md)."""
 
 
-def _short(origin: Origin, arrived: tuple[Arrived, ...], split: SplitBatches) -> str:
+def _short(origin: Origin, arrived: Sequence[Arrived], split: SplitBatches) -> str:
     labelled = sum(batch.labelled for batch in arrived)
     churned = sum(round((batch.churn_rate.value or 0) * batch.labelled) for batch in arrived)
     source = (
@@ -132,15 +132,19 @@ def _short(origin: Origin, arrived: tuple[Arrived, ...], split: SplitBatches) ->
     rows = [
         ("source", source),
         ("a row is", "one customer of a mobile operator at one moment"),
-        ("customers", f"{sum(batch.rows for batch in arrived):,} in {len(arrived)} batches"),
-        ("of these landed later", f"{sum(b.rows for b in landed):,} in {len(landed)} batches" if landed else "none"),
+        ("customers", _counted(arrived)),
+        ("of these landed later", _counted(landed) if landed else "none"),
         ("columns", f"{len(schema.COLUMNS)}, of which a model may see {len(schema.RECORD)}"),
         ("label", f"`{schema.LABEL}`: {schema.BY_NAME[schema.LABEL].description}"),
-        ("churn rate", f"{churned / labelled:.4f} of {labelled:,} labelled customers" if labelled else "no labels"),
+        ("churn rate", f"{churned / labelled:.4f} of {labelled:,} labelled customers"),
         ("injected drift", _scenario(split.scenario)),
         ("licence", "see [Licence](#licence)"),
     ]
     return f"## In short\n\n{table(rows[0], rows[1:])}"
+
+
+def _counted(arrived: Sequence[Arrived]) -> str:
+    return f"{sum(batch.rows for batch in arrived):,} in {len(arrived)} batch{'es' * (len(arrived) > 1)}"
 
 
 def _scenario(scenario: Scenario) -> str:
@@ -193,7 +197,7 @@ def _role(column: Column) -> str:
     return "drift only" if column.name in LEFT_OUT else "feature"
 
 
-def _order(arrived: tuple[Arrived, ...], split: SplitBatches, *, level: str) -> str:
+def _order(arrived: Sequence[Arrived], split: SplitBatches, *, level: str) -> str:
     reference = [batch.batch for batch in arrived if batch.role == "reference"]
     order = (
         f"There is no time column. {schema.ID} was given in the order in which customers were acquired, and that order "

@@ -45,7 +45,9 @@ def _decision_row(record: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _window(policy: Retrain) -> str:
-    return "all labelled batches" if policy.window == "all" else f"the last {policy.window_batches} labelled batches"
+    if policy.window == "all":
+        return "all labelled batches"
+    return f"the last {policy.window_batches} labelled batch{'es' * (policy.window_batches > 1)}"
 
 
 _ALARMS = {"batch": "features or score"}
