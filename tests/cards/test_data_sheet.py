@@ -52,9 +52,11 @@ def test_it_lists_every_column_with_type_unit_meaning_missing_share_and_role(arr
     rows = reading.table(sheet(arrived), "column")
     assert [row[0] for row in rows[1:]] == list(schema.NAMES)
     by_name = {row[0]: row[1:] for row in rows}
-    assert by_name["AgeHH1"] == ["number", "years", "age of the first adult", "29.0%", "feature"]
+    assert by_name["AgeHH1"] == ["number, years", "age of the first adult", "29.0%", "feature"]
+    assert by_name["MaritalStatus"][:2] == ["yes or no", "married"]
+    assert by_name["PrizmCode"][:2] == ["category", "Prizm area type: Other, Rural, Suburban, Town"]
     assert by_name["ServiceArea"][-2:] == ["< 0.1%", "drift only"]
-    assert by_name["RetentionCalls"][-1].startswith("unused")
+    assert by_name["RetentionCalls"][-1] == "too late"
     assert (by_name["Churn"][-1], by_name["CustomerID"][-1]) == ("label", "order of arrival")
 
 

@@ -67,7 +67,7 @@ def test_without_a_promotion_the_first_model_is_told_and_was_tested_on_every_bat
 
 def test_the_paired_gain_of_one_model_over_itself_is_no_number():
     rows = reading.table(card(), "batch")[1:]
-    assert {row[6] for row in rows} == {"same model"}
+    assert {row[5] for row in rows} == {"same model"}
 
 
 def test_simulated_customers_are_no_evidence_and_a_files_customers_are_the_files():
@@ -94,7 +94,7 @@ def test_a_newest_batch_without_labels_is_listed_and_the_one_before_is_shown():
     text = card(HISTORY[:3], unlabelled=HISTORY[3:])
     last = reading.table(text, "batch")[-1]
     assert last[0] == "05"
-    assert last[2:6] == ["600 (0 labelled)", "n/a", "n/a", "n/a"]
+    assert last[2:] == ["600 (0 labelled)", "n/a", "n/a", "n/a", "n/a"]
     assert "The newest labelled batch, batch_04" in text
 
 
@@ -175,9 +175,9 @@ def test_a_decision_is_shown_with_its_reason_and_its_alarms():
     few["drift"] |= {"verdict": "insufficient", "score": None, "worst": None}
     promoted = record(HISTORY[2], promoted="b2b2b2b2b2b2", reason="z 2.40 > 2.33 without an alarm")
     rows = reading.tables(card(records=[calm, few, promoted | {"alarms": ["batch", "churn rate"]}]))[-1]
-    assert rows[1][4:] == ["none", "hold: z 0.10 ≤ 2.33 without an alarm"]
-    assert rows[2][1:4] == ["too few rows", "none", "n/a"]
-    assert rows[3][4:] == ["features or score, churn rate", "promote: z 2.40 > 2.33 without an alarm"]
+    assert rows[1][1:] == ["none", "hold: z 0.10 ≤ 2.33 without an alarm", "Handsets", "0.20", "50%", "0.050"]
+    assert rows[2][3:] == ["none", "n/a", "too few rows", "n/a"]
+    assert rows[3][1:3] == ["features or score; churn rate", "promote: z 2.40 > 2.33 without an alarm"]
 
 
 # --- the base rate -----------------------------------------------------------------------------------------------

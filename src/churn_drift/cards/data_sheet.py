@@ -130,9 +130,9 @@ def _short(origin: Origin, arrived: Sequence[Arrived], split: SplitBatches) -> s
     )
     landed = [batch for batch in arrived if batch.role == "landed"]
     rows = [
-        ("source", source),
-        ("a row is", "one customer of a mobile operator at one moment"),
         ("customers", _counted(arrived)),
+        ("a row is", "one customer of a mobile operator at one moment"),
+        ("source", source),
         ("of these landed later", _counted(landed) if landed else "none"),
         ("columns", f"{len(schema.COLUMNS)}, of which a model may see {len(schema.RECORD)}"),
         ("label", f"`{schema.LABEL}`: {schema.BY_NAME[schema.LABEL].description}"),
@@ -166,9 +166,10 @@ household, and whether the customer left in the two months after. There are no n
 But in a file of real customers age, income band, credit class and area together may be enough to recognise one: treat
 it as personal data.
 
-Missing: share of the history's cells without a value. Role: what the pipeline does with the column.
+Missing: share of the history's cells without a value. Role: what the pipeline does with the column; *too late* is known
+only once a customer has shown the risk, so no model may see it.
 
-{table(("column", "type", "unit", "meaning", "missing", "role"), rows)}"""
+{table(("column", "type", "meaning", "missing", "role"), rows)}"""
 
 
 def _column_row(column: Column, origin: Origin) -> tuple[str, ...]:
@@ -176,24 +177,29 @@ def _column_row(column: Column, origin: Origin) -> tuple[str, ...]:
     return (
         column.name,
         _type(column),
-        column.unit or "",
-        column.description,
+        _meaning(column),
         f"{share:.1%}" if share >= 0.0005 else "< 0.1%" if share else "0",
         _role(column),
     )
 
 
 def _type(column: Column) -> str:
-    if column.kind != "category" or not column.levels:
-        return {"id": "whole number", "label": "Yes, No"}.get(column.kind, column.kind)
-    return ", ".join(escaped(level) for level in column.levels)
+    kind = {"id": "whole number", "label": "yes or no"}.get(column.kind, column.kind)
+    if column.levels == ("No", "Yes"):
+        return "yes or no"
+    return f"{kind}, {column.unit}" if column.unit else kind
+
+
+def _meaning(column: Column) -> str:
+    told = column.kind == "category" and column.levels and column.levels != ("No", "Yes")
+    return f"{column.description}: {', '.join(column.levels)}" if told else column.description
 
 
 def _role(column: Column) -> str:
     if column.kind in ("id", "label"):
         return {"id": "order of arrival", "label": "label"}[column.kind]
     if column.after_risk:
-        return "unused: known only after the risk has shown"
+        return "too late"
     return "drift only" if column.name in LEFT_OUT else "feature"
 
 

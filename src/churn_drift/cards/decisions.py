@@ -13,10 +13,10 @@ def decisions(s: Subject) -> str:
     promoted = sum(bool(record["promoted"]) for record in s.records)
     alarmed = sum(bool(record["alarms"]) for record in s.records)
     rows = history(
-        ("batch", "features drifted", "furthest", "PSI of the score", "alarm", "decision after it"),
+        ("batch", "alarm", "decision after it", "furthest", "its PSI", "drifted", "PSI of the score"),
         s.records,
         _decision_row,
-        numbers=6,
+        numbers=4,
         rest="[retrain/events.json](retrain/events.json)",
     )
     return f"""\
@@ -24,7 +24,8 @@ def decisions(s: Subject) -> str:
 
 Policy `{s.policy.policy}`: {_RULES[s.policy.policy].format(**s.policy.model_dump())}. It fits on {_window(s.policy)}.
 Of {len(s.records)} batches {alarmed} raised a drift alarm and {promoted} led to a promotion. Drift is measured against
-the training window of the champion of the day.
+the training window of the champion of the day. Furthest: the feature that has moved most for certain; drifted: the
+share of the features that have.
 
 {rows}"""
 
@@ -32,15 +33,15 @@ the training window of the champion of the day.
 def _decision_row(record: Mapping[str, Any]) -> tuple[str, ...]:
     drift = record["drift"]
     worst = next((f for f in drift["features"] if f["name"] == drift["worst"]), None)
-    furthest = f"{escaped(worst['name'])} (PSI {number(worst['psi'], '.2f')})" if worst else "none"
     score = (drift["score"] or {}).get("psi")
     return (
         short_name(record["batch"]),
-        "too few rows" if drift["verdict"] == "insufficient" else f"{drift['share_drifted']:.0%}",
-        furthest,
-        number(score, ".3f"),
-        ", ".join(_ALARMS.get(alarm, escaped(alarm)) for alarm in record["alarms"]) or "none",
+        "; ".join(_ALARMS.get(alarm, escaped(alarm)) for alarm in record["alarms"]) or "none",
         f"{record['decision']}: {reason(record['reason'])}",
+        escaped(worst["name"]) if worst else "none",
+        number(worst["psi"] if worst else None, ".2f"),
+        "too few rows" if drift["verdict"] == "insufficient" else f"{drift['share_drifted']:.0%}",
+        number(score, ".3f"),
     )
 
 

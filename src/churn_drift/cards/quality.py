@@ -5,7 +5,6 @@ from churn_drift.cards.markdown import history, interval, number, table
 from churn_drift.cards.subject import Subject, short_name
 from churn_drift.model.curves import calibration as calibration_curve
 from churn_drift.model.metrics import Estimate, calibration, calibration_slope, top_lift
-from churn_drift.model.ranks import quantile, wilson
 from churn_drift.policy.comparison import BatchComparison
 
 
@@ -14,7 +13,7 @@ def ranking(s: Subject) -> str:
     rows = history(
         (
             *("batch", "scored by", "customers", "churn"),
-            *(f"AUC [{s.level}]", "never retrained", f"gain [{s.level}]", f"lift [{s.level}]"),
+            *(f"AUC [{s.level}]", f"gain over never [{s.level}]", f"lift [{s.level}]"),
         ),
         s.comparison.batches,
         lambda batch: _ranking_row(batch, s),
@@ -27,8 +26,8 @@ def ranking(s: Subject) -> str:
 Test, then train: each batch is scored by the champion as it stood before the batch came, so on customers whom it was
 not fitted on. Labels arrive {_delay(s.label_delay)}; only then may a successor learn from them. Rows that different
 models scored are never ranked together: an AUC is of one batch and one model, then batches are averaged. Its interval
-is DeLong's; the gain is paired, on the same customers. Lift: the churn rate of the tenth that scores highest, over
-that of all.
+is DeLong's; the gain over never retraining is paired, on the same customers.
+Lift: the churn rate of the tenth that scores highest, over that of all.
 
 {rows}
 
@@ -42,11 +41,10 @@ def _ranking_row(b: BatchComparison, s: Subject) -> tuple[str, ...]:
     labelled = "" if b.labelled == b.rows else f" ({b.labelled:,} labelled)"
     return (
         short_name(b.batch),
-        f"`{b.version}`",
+        f"`{b.version[:7]}`",
         f"{b.rows:,}{labelled}",
         number(b.churn_rate, ".3f"),
         interval(b.policy),
-        number(b.never.value, ".3f"),
         "same model" if b.difference.z == 0 and b.difference.value == 0 else interval(b.difference, "+.3f"),
         interval(lift, ".2f"),
     )
@@ -64,8 +62,8 @@ def probabilities(s: Subject) -> str:
             f"slope [{s.level}]",
             "threshold",
             "flagged",
-            f"precision [{s.level}]",
-            f"recall [{s.level}]",
+            "precision",
+            "recall",
         ),
         s.served,
         lambda part: _probabilities_row(part, s.confidence),
@@ -107,13 +105,9 @@ def _probabilities_row(part: Served, confidence: float) -> tuple[str, ...]:
         interval(calibration_slope(labels, probabilities, confidence=confidence), ".2f"),
         f"{part.threshold:.3f}",
         f"{flagged / len(labels):.1%}",
-        interval(_share(caught, flagged, confidence=confidence)),
-        interval(_share(caught, churned, confidence=confidence)),
+        number(caught / flagged if flagged else None, ".3f"),
+        number(caught / churned if churned else None, ".3f"),
     )
-
-
-def _share(part: int, whole: int, *, confidence: float) -> Estimate:
-    return Estimate(part / whole, *wilson(part, whole, z=quantile(confidence))) if whole else Estimate()
 
 
 def _delay(label_delay: int) -> str:

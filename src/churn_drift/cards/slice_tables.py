@@ -27,8 +27,8 @@ behind a share, or fewer than {LEAST} churned or kept ones behind an AUC: {UNDEF
 {tables}
 
 The intervals are of one look each. Ranking is harder within a narrow slice: in a band of tenure, tenure cannot help any
-more. That alone is no defect of the model and no unfairness. The same for the newest batch alone, and the difference of
-every slice from the rest: [slices.csv](evaluate/slices.csv)."""
+more. That alone is no defect of the model and no unfairness. The intervals of the shares, the difference of every
+slice from the rest, and all of it for the newest batch alone: [slices.csv](evaluate/slices.csv)."""
 
 
 def _standing_out(s: Subject) -> str:
@@ -52,8 +52,8 @@ def _standing_out(s: Subject) -> str:
 
 {table(names, found, numbers=2)}
 
-A slice that left more than predicted has probabilities that are too low: a threshold misses more of its leavers than of
-others, and money computed from them is too little; one that left less is bothered more than others."""
+Where more left than predicted the probabilities are too low: fewer customers are flagged than should be, and money
+computed from them comes out too little. Where fewer left it is the other way round."""
 
 
 def _marks(s: Subject, figures: SliceFigures) -> list[tuple[str, ...]]:
@@ -81,8 +81,8 @@ def _dimension(s: Subject, dimension: str) -> str:
         f"AUC [{s.level}]",
         f"observed less predicted [{s.level}]",
         "flagged",
-        f"precision [{s.level}]",
-        f"recall [{s.level}]",
+        "precision",
+        "recall",
     )
     found = [f for f in s.sliced.of(dimension) if f.rows or f.name not in (OTHERS, UNKNOWN)]
     return table(names, [_slice_row(figures) for figures in found], numbers=1)
@@ -96,8 +96,8 @@ def _slice_row(figures: SliceFigures) -> tuple[str, ...]:
         interval(figures.auc),
         interval(figures.calibration, "+.3f"),
         number(figures.flagged.value, ".1%"),
-        interval(figures.precision),
-        interval(figures.recall),
+        number(figures.precision.value, ".3f"),
+        number(figures.recall.value, ".3f"),
     )
 
 
