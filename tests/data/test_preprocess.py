@@ -54,6 +54,19 @@ def test_numbers_are_float64_categories_text_and_the_label_one_or_zero(raw):
     assert frame[schema.LABEL].tolist() == [float(label == "Yes") for label in raw[schema.LABEL]]
 
 
+def test_cells_that_say_unknown_in_the_files_own_code_are_counted_by_column(raw):
+    known = raw.assign(AgeHH1="40", AgeHH2="40", IncomeGroup="5", HandsetPrice="100", MaritalStatus="Yes")
+    told = known.assign(AgeHH1=["0", "0", "40", "", "NA", "0"], MaritalStatus="Unknown", MonthlyRevenue="NA")
+    assert preprocess(told).sentinels == {"AgeHH1": 3, "MaritalStatus": 6}
+    assert preprocess(told, zero_is_missing=False).sentinels == {"MaritalStatus": 6}
+    assert preprocess(known).sentinels == {}
+
+
+def test_a_row_that_comes_twice_counts_once_among_the_cells_that_say_unknown(raw):
+    told = raw.assign(AgeHH1="0", AgeHH2="40", IncomeGroup="5", HandsetPrice="100", MaritalStatus="Yes")
+    assert preprocess(pd.concat([told, told[:2]])).sentinels == {"AgeHH1": 6}
+
+
 @pytest.mark.parametrize("sentinel", ["", "NA", "Unknown"])
 def test_a_sentinel_is_missing_in_every_column_that_declares_it(raw, sentinel):
     declared = [c.name for c in schema.COLUMNS if c.kind != "id" and sentinel in c.missing]

@@ -43,10 +43,10 @@ def test_of_one_batch_and_all_its_rows_it_is_that_batchs_auc_with_its_interval()
 
 
 def test_batches_weigh_as_many_rows_as_the_group_has_in_them():
-    # 9 of 9 pairs rightly ordered in 6 rows, 3 of 9 in 6 rows, thrice.
-    batches = [whole(LABELS, GOOD), *[whole(LABELS, POOR)] * 3]
-    single = auc(LABELS, POOR, confidence=0.95).value
-    assert stratified_auc(batches, confidence=0.95).value == pytest.approx((1 + 3 * single) / 4)
+    # All pairs rightly ordered in 6 rows, 4 of 9 in 18.
+    batches = [whole(LABELS, GOOD), whole(np.tile(LABELS, 3), np.tile(POOR, 3))]
+    assert auc(LABELS, POOR, confidence=0.95).value == pytest.approx(4 / 9)
+    assert stratified_auc(batches, confidence=0.95).value == pytest.approx((6 * 1 + 18 * 4 / 9) / 24)
 
 
 @given(st.integers(0, 50))
@@ -84,6 +84,13 @@ def test_the_others_are_weighed_like_the_group():
     batches = [halves(few, many), halves(lots, good)]
     assert auc_difference(batches, confidence=0.95).value == pytest.approx(0)
     assert calibration_difference(batches, confidence=0.95).value == pytest.approx(0)
+
+
+def test_a_difference_weighs_as_many_rows_as_the_group_has_and_not_as_the_others():
+    """Worse by 5 / 9 in a batch with 6 rows of the group and 30 others, alike in one with 30 and 6."""
+    many = np.tile(LABELS, 5)
+    batches = [halves((LABELS, POOR), (many, np.tile(GOOD, 5))), halves((many, np.tile(GOOD, 5)), (LABELS, GOOD))]
+    assert auc_difference(batches, confidence=0.95).value == pytest.approx(-5 / 9 * 6 / 36)
 
 
 def test_above_zero_the_group_left_more_than_predicted_beside_the_others():
