@@ -115,5 +115,5 @@ def test_cell2cell_is_not_called_open(arrived):
 
 
 def test_reports_of_another_release_are_refused_with_the_command_that_mends_them():
-    with pytest.raises(PipelineError, match=r"'seed' is missing .*`dvc repro`"):
+    with pytest.raises(PipelineError, match=r"reports/ingest/summary.json: 'seed' is missing; `dvc repro`"):
         origin({"simulated": True, "rows": 3}, {})

@@ -63,6 +63,7 @@ def test_without_a_promotion_the_first_model_is_told_and_was_tested_on_every_bat
     assert "This very version on batches 02 to 05: 2,400 labelled customers" in flat(text)
     assert ["succeeds", "nothing: it is the first model"] in reading.table(text, "version")
     assert "0 led to a promotion" in flat(text)
+    assert "all of it by the first model" in flat(text)
 
 
 def test_the_paired_gain_of_one_model_over_itself_is_no_number():

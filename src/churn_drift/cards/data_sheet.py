@@ -5,11 +5,12 @@ Sections after Gebru et al., Datasheets for Datasets, 2021. Every figure comes f
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from churn_drift import schema
+from churn_drift import paths, schema
 from churn_drift.cards.markdown import escaped, flowed, history, interval, table
 from churn_drift.cards.subject import batches as named
 from churn_drift.cards.subject import short_name
@@ -45,22 +46,29 @@ class Origin:
 
 
 def origin(ingested: Mapping[str, Any], cleaned: Mapping[str, Any]) -> Origin:
-    """From the reports of ingest and preprocess. Raises PipelineError where one is of another release."""
-    try:
-        return Origin(
-            simulated=ingested["simulated"],
-            seed=ingested["seed"],
-            rows=cleaned["rows"],
-            duplicates=cleaned["duplicates_dropped"],
-            reordered=cleaned["rows_reordered"],
-            unlabelled=cleaned["unlabelled"],
-            missing_share=cleaned["missing_share"],
-            sentinels=cleaned["sentinels"],
-        )
-    except KeyError as error:
-        raise PipelineError(
-            f"reports/ingest and reports/preprocess: {error} is missing in their summaries; `dvc repro` makes them anew"
-        ) from None
+    """From the reports of ingest and preprocess. Raises PipelineError where one lacks something."""
+    source, clean = _Report(ingested, paths.INGEST_REPORT), _Report(cleaned, paths.PREPROCESS_REPORT)
+    return Origin(
+        simulated=source["simulated"],
+        seed=source["seed"],
+        rows=clean["rows"],
+        duplicates=clean["duplicates_dropped"],
+        reordered=clean["rows_reordered"],
+        unlabelled=clean["unlabelled"],
+        missing_share=clean["missing_share"],
+        sentinels=clean["sentinels"],
+    )
+
+
+@dataclass(frozen=True)
+class _Report:
+    document: Mapping[str, Any]
+    path: Path
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self.document:
+            raise PipelineError(f"{self.path}: {key!r} is missing; `dvc repro` makes it anew")
+        return self.document[key]
 
 
 @dataclass(frozen=True)

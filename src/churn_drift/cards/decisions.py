@@ -22,7 +22,7 @@ def decisions(s: Subject) -> str:
     return f"""\
 ## Drift and decisions
 
-Policy `{s.policy.policy}`: {_RULES[s.policy.policy].format(**s.policy.model_dump())}. It fits on {_window(s.policy)}.
+Policy `{s.policy.policy}`: {_RULES[s.policy.policy].format(**s.policy.model_dump())}.{_window(s.policy)}
 Of {len(s.records)} batches {alarmed} raised a drift alarm and {promoted} led to a promotion. Drift is measured against
 the training window of the champion of the day. Furthest: the feature that has moved most for certain; drifted: the
 share of the features that have.
@@ -46,9 +46,12 @@ def _decision_row(record: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _window(policy: Retrain) -> str:
+    if policy.policy == "never":
+        return ""
     if policy.window == "all":
-        return "all labelled batches"
-    return f"the last {policy.window_batches} labelled batch{'es' * (policy.window_batches > 1)}"
+        return " A successor is fitted on all labelled batches."
+    newest = f"{policy.window_batches} batches" if policy.window_batches > 1 else "batch"
+    return f" A successor is fitted on the newest labelled {newest}."
 
 
 _ALARMS = {"batch": "features or score"}

@@ -9,7 +9,7 @@ from churn_drift.cards.limits import limits
 from churn_drift.cards.markdown import flowed, interval, number, table
 from churn_drift.cards.quality import probabilities, ranking
 from churn_drift.cards.slice_tables import slices, stands_out
-from churn_drift.cards.subject import Subject, batches, reason
+from churn_drift.cards.subject import Subject, batches, reason, same_model
 from churn_drift.model.features import CATEGORIES, ENGINEERED, LEFT_OUT
 from churn_drift.policy.comparison import headline
 
@@ -63,10 +63,11 @@ def _quality(s: Subject) -> str:
     judged = [b.batch for b in headline(compared.batches) if b.difference.standard_error is not None]
     if not judged:
         return "How well is not known: no batch after the reference has labels that can be judged."
-    return (
-        f"Mean AUC {interval(compared.policy)} over {batches(judged)}, where 0.5 is chance; paired gain over never "
-        f"retraining {interval(compared.gain, '+.4f')}: {compared.verdict}."
-    )
+    mean = f"Mean AUC {interval(compared.policy)} over {batches(judged)}, where 0.5 is chance"
+    if same_model(compared.gain):
+        return f"{mean}; all of it by the first model, as if nothing had ever been retrained."
+    gain = interval(compared.gain, "+.4f")
+    return f"{mean}; paired gain over never retraining {gain}: {compared.verdict}."
 
 
 def _threshold(s: Subject) -> str:

@@ -2,7 +2,7 @@
 
 from churn_drift.cards.by_slice import Served
 from churn_drift.cards.markdown import history, interval, number, table
-from churn_drift.cards.subject import Subject, short_name
+from churn_drift.cards.subject import Subject, same_model, short_name
 from churn_drift.model.curves import calibration as calibration_curve
 from churn_drift.model.metrics import Estimate, calibration, calibration_slope, top_lift
 from churn_drift.policy.comparison import BatchComparison
@@ -45,7 +45,7 @@ def _ranking_row(b: BatchComparison, s: Subject) -> tuple[str, ...]:
         f"{b.rows:,}{labelled}",
         number(b.churn_rate, ".3f"),
         interval(b.policy),
-        "same model" if b.difference.z == 0 and b.difference.value == 0 else interval(b.difference, "+.3f"),
+        "same model" if same_model(b.difference) else interval(b.difference, "+.3f"),
         interval(lift, ".2f"),
     )
 

@@ -8,6 +8,7 @@ from churn_drift.cards.by_slice import Served, Sliced
 from churn_drift.cards.markdown import escaped
 from churn_drift.config import Retrain
 from churn_drift.model.bundle import Bundle
+from churn_drift.model.compare import Difference
 from churn_drift.policy.comparison import Comparison
 
 
@@ -42,6 +43,11 @@ class Subject:
     def level(self) -> str:
         """The intervals' confidence as people write it."""
         return f"{100 * self.confidence:g} %"
+
+
+def same_model(difference: Difference) -> bool:
+    """Whether a difference is that of one model from itself: none, without any spread."""
+    return difference.value == 0 and difference.standard_error == 0
 
 
 def short_name(batch: str) -> str:
