@@ -157,6 +157,17 @@ def test_a_parquet_file_that_is_cut_is_malformed(client: FlaskClient, spoil) -> 
     refused(post(client, spoil(whole), PARQUET), 400, "malformed")
 
 
+@pytest.mark.parametrize("where", [b"Crafts", b"Occupation"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_parquet_file_whose_texts_or_names_are_no_utf_8_is_malformed(
+    client: FlaskClient, where: bytes, packed: bool
+) -> None:
+    sink = io.BytesIO()
+    table = pyarrow.table({"Occupation": ["Crafts", "Other"]})
+    parquet.write_table(table, sink, compression="none", use_dictionary=packed, store_schema=False)
+    refused(post(client, sink.getvalue().replace(where, b"\xff" + where[1:]), PARQUET), 400, "malformed")
+
+
 def test_a_parquet_file_of_other_types_is_invalid(client: FlaskClient) -> None:
     table = pyarrow.table({"MonthsInService": [[3]], "Occupation": [1], "TruckOwner": [True], "AgeHH1": ["40"]})
     sink = io.BytesIO()

@@ -251,7 +251,10 @@ def _parquet_parts(stream: IO[bytes], *, most: int) -> Iterator[pd.DataFrame]:
                 raise _too_many(most)
             names = [name for name in form.names if name in _READ]
             for part in file.iter_batches(batch_size=_PART, columns=names, use_threads=False):
+                part.validate(full=True)  # Arrow reads bytes that are no UTF-8 as text
                 yield pd.DataFrame({name: _text(part.column(name)) for name in names})
+    except UnicodeDecodeError:
+        raise problem("malformed", "a column's name is no UTF-8 text; the body is no whole Parquet file") from None
     except (pyarrow.ArrowException, OSError, EOFError) as error:
         raise problem("malformed", f"the body is no whole Parquet file: {' '.join(str(error).split())}") from None
 
