@@ -48,6 +48,12 @@ def test_a_setting_that_is_no_known_word_is_refused_by_name(name: str) -> None:
         from_environment({name: "none"})
 
 
+def test_no_more_customers_are_explained_than_are_taken_at_all() -> None:
+    chosen = from_environment({"SERVE_MAX_RECORDS": "5"})
+    assert (chosen.max_records, chosen.max_explained) == (5, 5)
+    assert from_environment({"SERVE_MAX_RECORDS": "5000"}).max_explained == Settings().max_explained
+
+
 def test_every_setting_is_explained_in_the_example_file(repository: Path) -> None:
     told = (repository / ".env.example").read_text()
     asked: list[str] = []

@@ -75,13 +75,15 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         return _word(environment, name, legal=legal, default=default)
 
     usual = Settings()
+    most = number("SERVE_MAX_RECORDS", usual.max_records, low=1, high=1_000_000)
     return Settings(
         host=environment.get("SERVE_HOST", "").strip() or usual.host,
         port=number("PORT", usual.port, low=0, high=65535),
         workers=number("WEB_CONCURRENCY", usual.workers, low=1, high=256),
         threads=number("SERVE_THREADS", usual.threads, low=1, high=256),
         max_body=MEBIBYTE * number("SERVE_MAX_BODY_MB", usual.max_body // MEBIBYTE, low=1, high=1024),
-        max_records=number("SERVE_MAX_RECORDS", usual.max_records, low=1, high=1_000_000),
+        max_records=most,
+        max_explained=min(usual.max_explained, most),
         max_batch=MEBIBYTE * number("SERVE_MAX_BATCH_MB", usual.max_batch // MEBIBYTE, low=1, high=4096),
         max_rows=number("SERVE_MAX_ROWS", usual.max_rows, low=1, high=10_000_000),
         auth=word("SERVE_AUTH", (KEYS, SAGEMAKER)),
