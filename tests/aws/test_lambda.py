@@ -319,6 +319,8 @@ def test_a_file_that_cannot_be_read_is_told_once_and_not_tried_again(function, a
         {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BUCKET},
         {"source": "aws.s3", "detail-type": "Object Created", "detail": None},
         queued("not JSON", [1], {"Event": "s3:TestEvent"}),
+        queued("[" * 100_000),
+        queued(bridged("inbox/\ud800.csv")),
     ],
     ids=lambda event: json.dumps(event)[:40],
 )

@@ -99,7 +99,7 @@ def _records(event: object) -> list[Fields]:
 def _body(record: Fields) -> object:
     try:
         return json.loads(record.get("body", ""))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return None
 
 
@@ -128,4 +128,14 @@ def _arrival(s3: Fields, *, decode: bool) -> Asked:
         return Unknown("a record without an object")
     if not isinstance(bucket, str) or not isinstance(key, str) or not key:
         return Unknown("a record without an object")
-    return Arrival(bucket, unquote_plus(key) if decode else key)
+    name = unquote_plus(key) if decode else key
+    return Arrival(bucket, name) if _is_text(name) else Unknown("a key that is no text")
+
+
+def _is_text(key: str) -> bool:
+    """Whether it can be sent to S3: JSON may hold half a character, UTF-8 may not."""
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
