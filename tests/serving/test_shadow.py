@@ -83,6 +83,14 @@ def test_where_there_is_no_candidate_there_is_no_alarm(place):
     assert (place.shadow.challenger, place.shadow.seat.alarm) == (None, None)
 
 
+def test_where_there_is_no_candidate_a_new_champion_is_not_scored_beside_by_the_one_before(place, other: Bundle):
+    place.watcher.look()
+    save(other, paths.CHAMPION)
+    place.champion.model = ServedModel.of_folder(paths.CHAMPION)
+    place.watcher.look()
+    assert place.shadow.challenger is None
+
+
 def test_a_candidate_that_is_promoted_ends_the_shadow(place, other: Bundle):
     save(other, paths.CANDIDATE)
     place.watcher.look()
