@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,7 +24,7 @@ from churn_drift.serving.server import main, parser
 from churn_drift.serving.settings import Settings, from_environment
 from churn_drift.tracking import ledger
 from churn_drift.tracking.pin import install
-from tests.serving.conftest import Server, until
+from tests.serving.conftest import Server, command, end, until
 from tests.serving.test_reload import CRAFTS, ask, get
 from tests.tracking.conftest import git, start
 
@@ -87,6 +88,20 @@ def test_model_and_as_of_exclude_each_other(capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit) as ended:
         main(["--model", "abcd", "--as-of", "HEAD"])
     assert ended.value.code == 2
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(place: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        process = command("--port", str(port))
+        assert process.stderr is not None
+        said = process.stderr.read().splitlines()
+        end(process)
+    assert process.returncode == 1
+    assert said[-1].startswith(f"error: 127.0.0.1:{port}: Address already in use; end who listens there")
+    assert not [line for line in said if "gunicorn" in line]
 
 
 def test_it_finds_the_repository_from_a_folder_below_and_by_where_it_lies_itself(

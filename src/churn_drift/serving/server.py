@@ -4,6 +4,7 @@ import argparse
 import gc
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -140,6 +141,7 @@ def _serve(chosen: Settings, lines: logs.Stderr, *, model: str | None, revision:
     from churn_drift.serving.seat import Seat
 
     gate = gate_of(chosen)
+    _check_address(chosen.host, chosen.port)
     if model is not None:
         served = places.named(model)
     elif revision is not None:
@@ -154,6 +156,17 @@ def _serve(chosen: Settings, lines: logs.Stderr, *, model: str | None, revision:
     gc.collect()
     gc.freeze()  # what is here stays: no worker looks through it again, nor copies its pages to do so
     return _run(app, _Life(chosen, lines, seat, metrics, kept, follows))
+
+
+def _check_address(host: str, port: int) -> None:
+    """Raises OSError where nobody can listen there; gunicorn would try for five seconds and say so in eleven lines."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            remedy = "end who listens there, or choose another: --port, --host"
+            raise OSError(f"{host}:{port}: {error.strerror}; {remedy}") from None
 
 
 def _limits() -> "Limits":
