@@ -1,15 +1,25 @@
 """What the README tells to type exists."""
 
+import re
+
 import pytest
 
 from tests.contracts.documents import commands, faults
 from tests.contracts.reach import ROOT
 
 README = (ROOT / "README.md").read_text()
+RUNBOOK = (ROOT / "docs/runbook.md").read_text()
 
 
 def test_the_readme_tells_to_type_nothing_that_is_not_there():
     assert faults(README) == []
+
+
+def test_the_runbook_tells_to_type_nothing_that_is_not_there():
+    typed = re.findall(r"`((?:churn-drift|make|python|dvc) [^`]+)`|^ {4}(\S.*)$", RUNBOOK, re.MULTILINE)
+    lines = [re.sub(r"[][]", "", spanned or indented) for spanned, indented in typed]
+    assert len(lines) > 20
+    assert faults("\n".join(["```sh", *lines, "```"])) == []
 
 
 @pytest.mark.parametrize("line", ["make run", "python run_pipeline.py", "dvc repro"])
