@@ -27,6 +27,10 @@ class Finding:
         return f"{self.state:<7}{name:<13}{': '.join(filter(None, (self.said, self.remedy)))}"
 
 
+NEEDS = "needs "
+"""How a finding begins whose check waits for another to be ok."""
+
+
 @dataclass(frozen=True)
 class Check:
     """A question and what must be ok before it can be asked."""
@@ -61,7 +65,7 @@ def examine(checks: Iterable[Check]) -> Iterator[tuple[str, Finding]]:
     passed: set[str] = set()
     for check in checks:
         missing = [need for need in check.needs if need not in passed]
-        finding = skip(f"needs {missing[0]}") if missing else check.ask()
+        finding = skip(f"{NEEDS}{missing[0]}") if missing else check.ask()
         if finding.state == "ok":
             passed.add(check.name)
         yield check.name, finding

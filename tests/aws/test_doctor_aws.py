@@ -367,3 +367,9 @@ def test_the_doctor_prints_a_line_a_permission_and_ends_with_2_where_one_is_miss
     assert said[-1] == f"2 of {len(said) - 1} checks found something wrong"
     assert sum(line.startswith("WRONG") for line in said) == 2
     assert "S3_BUCKET is not set" in typed(tmp_path, "--aws", code=2, AWS_DEFAULT_REGION="us-east-1").stderr
+
+
+def test_without_credentials_the_doctor_names_those_and_no_permission(tmp_path):
+    said = typed(tmp_path, "--aws", code=2, AWS_DEFAULT_REGION="us-east-1", **ISOLATED, **LOCAL).stdout.splitlines()
+    assert said[0].startswith("WRONG  identity     Unable to locate credentials")
+    assert said[-1] == f"1 of {len(said) - 1} checks found something wrong"

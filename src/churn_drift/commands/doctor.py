@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from churn_drift.aws import settings
 from churn_drift.commands import machine
 from churn_drift.errors import ConfigError
-from churn_drift.findings import Check, Finding, State, examine, skip
+from churn_drift.findings import NEEDS, Check, Finding, State, examine, skip
 from churn_drift.terminal import Colour, fitted, say, working
 
 if TYPE_CHECKING:
@@ -44,15 +44,15 @@ def policy() -> int:
 
 
 def _tell(checks: Iterable[Check], *, untried: str = "") -> int:
-    """The exit code; untried: what is said of checks that could not be made."""
-    states = []
+    """The exit code; untried: what is said of checks that could not be made, and not for want of another's."""
+    states, skipped = [], 0
     with working("checking") as tell:
         for name, finding in examine(checks):
             below = len(Finding("ok", "").line(""))
             tell(fitted(finding.line(name), hang=below, paint=(finding.state, _COLOURS[finding.state])))
             states.append(finding.state)
+            skipped += finding.state == "skip" and not finding.said.startswith(NEEDS)
     faults = states.count("WRONG")
-    skipped = states.count("skip")
     result = f"{faults} of {len(states)} checks found something wrong" if faults else "nothing is wrong"
     say(f"{result}; {skipped} {untried}" if untried and skipped else result)
     return WRONG if faults else WELL
