@@ -361,6 +361,18 @@ def test_the_policy_is_json_and_needs_no_network_where_the_environment_names_the
     assert all(sid.isalnum() for sid in sids)
 
 
+def test_who_reads_no_further_than_the_first_lines_gets_no_traceback(tmp_path):
+    for name in ("dvc.yaml", "params.yaml"):
+        (tmp_path / name).write_text("{}\n")
+    environment = {**os.environ, **FULL, "RETRAIN_WITH": "ec2", "AWS_DEFAULT_REGION": "us-east-1"}
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-m", "churn_drift.cli", "doctor", "--policy"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, stdout=writes, stderr=subprocess.PIPE, check=False)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_the_doctor_prints_a_line_a_permission_and_ends_with_2_where_one_is_missing(iam, tmp_path):
     settings = iam([without(grant, "s3:DeleteObject") for grant in grants_of(LOCAL)])
     said = typed(tmp_path, "--aws", code=2, **settings, **LOCAL).stdout.splitlines()
