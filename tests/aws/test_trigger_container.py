@@ -101,6 +101,15 @@ def test_the_container_leaves_the_run_s_commit_in_git_and_its_champion_for_sagem
     assert [left for left in (tmp_path / "tmp").iterdir() if left.name.startswith("churn-drift-")] == []
 
 
+def test_a_run_of_a_tag_says_that_nothing_is_kept_in_git(origin: Path, machine: dict[str, str], tmp_path: Path) -> None:
+    git(tmp_path / "work", "push", "--quiet", "origin", "HEAD:refs/tags/v1")
+    done = train({"batch": "inbox/x.csv", "run": "x-2", "commit": "v1", "repository": str(origin)}, machine)
+    assert done.returncode == 0, done.stderr
+    told = "done; v1 is no branch: nothing is kept in git, what arrived waits in the inbox"
+    assert done.stdout.splitlines()[-1] == told
+    assert git(origin, "log", "--format=%s", "main").splitlines() == ["Start"]
+
+
 def test_the_container_takes_a_bundle_and_tells_sagemaker_why_it_failed(
     origin: Path, machine: dict[str, str], tmp_path: Path
 ) -> None:

@@ -64,10 +64,12 @@ def run(folder: Path, *, commit: str) -> str:
         step(folder, python, "-m", "churn_drift.cli", "remote", "s3")
         step(folder, python, "-m", "dvc", "pull", "--allow-missing", "--run-cache")
         code = step(folder, python, "run_pipeline.py", "--aws", "--push", "--commit", well=(DONE, WORSE))
-        if _is_on_branch(folder):
+        kept = _is_on_branch(folder)
+        if kept:
             _keep_commits(folder)
             S3Inbox(settings.bucket(os.environ)).settle_noted(folder / NOTED)
-    return "done" if code == DONE else "the policy was significantly worse than never retraining; nothing promoted"
+    told = "done" if code == DONE else "the policy was significantly worse than never retraining; nothing promoted"
+    return told if kept else f"{told}; {commit} is no branch: nothing is kept in git, what arrived waits in the inbox"
 
 
 def step(folder: Path, *command: str, well: Sequence[int] = (0,)) -> int:
