@@ -42,6 +42,13 @@ def test_whole_csv_files_wait_in_order_of_name(inbox, drop) -> None:
     assert inbox.waiting() == ["a.csv.gz", "b.csv"]
 
 
+def test_files_that_are_no_csv_by_their_name_are_told_and_those_that_are_being_written_are_not(inbox, drop) -> None:
+    for name in ("b.csv", "a.csv.gz", ".c.xlsx", "d.csv.part", "e.csv.tmp", "g.parquet", "f.CSV"):
+        drop(name)
+    (drop("h.csv").parent / "i").mkdir()
+    assert inbox.left_alone() == ["f.CSV", "g.parquet"]
+
+
 def test_a_file_that_was_written_a_moment_ago_is_still_arriving(inbox, drop) -> None:
     drop("young.csv", age=4.9)
     drop("old.csv", age=5.1)

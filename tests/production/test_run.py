@@ -92,9 +92,11 @@ def test_a_second_run_prints_what_it_printed_before_and_tells_commits_and_lands_
 
 def test_a_file_that_is_still_arriving_is_left_alone_and_named(machine: Machine):
     machine.drop("new.csv", b"half")
+    machine.drop("new.parquet", b"whole")
     said = machine.run(INBOX_QUIET_SECONDS="3600")
     assert "new.csv: still arriving; the next run takes it in" in said
-    assert [path.name for path in machine.inbox.iterdir()] == ["new.csv"]
+    assert "new.parquet: left alone, as its name ends in neither .csv nor .csv.gz" in said
+    assert sorted(path.name for path in machine.inbox.iterdir()) == ["new.csv", "new.parquet"]
 
 
 def test_a_run_on_other_data_leaves_the_inbox_alone(machine: Machine):

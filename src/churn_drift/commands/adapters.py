@@ -20,7 +20,7 @@ class Adapters:
     """The adapters of one run.
 
     resend    tell what earlier runs could not. Raises PipelineError
-    arriving  names of files in the inbox that somebody may still be writing
+    arriving  names of files in the inbox that somebody may still be writing; left_alone: of those that are no CSV
     push      what is pinned goes where it is kept; what went there, in one line. Raises PipelineError
     deployer  who rolls a model out; trainer: who runs the pipeline elsewhere. Raise ConfigError where nobody does
     rolls_out whether a run rolls the champion out, too; a server on this machine takes in by itself what is pinned
@@ -31,6 +31,7 @@ class Adapters:
     notifier: Notifier
     resend: Callable[[], None]
     arriving: Callable[[], Sequence[str]]
+    left_alone: Callable[[], Sequence[str]]
     push: Callable[[], str]
     deployer: Callable[[], Deployer]
     trainer: Callable[[], Trainer]
@@ -48,6 +49,7 @@ def adapters(environment: Mapping[str, str], *, aws: bool | None = None) -> Adap
         notifier=told,
         resend=told.resend,
         arriving=inbox.arriving,
+        left_alone=inbox.left_alone,
         push=_push_by_default,
         deployer=lambda: _local_server(environment),
         trainer=_no_trainer,
@@ -69,6 +71,7 @@ def _on_aws(environment: Mapping[str, str]) -> Adapters:
         notifier=told,
         resend=told.resend,
         arriving=tuple,
+        left_alone=tuple,
         push=lambda: _push_to_bucket(environment, bucket),
         deployer=lambda: _sagemaker(environment),
         trainer=lambda: _trainer(environment),

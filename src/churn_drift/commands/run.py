@@ -123,6 +123,8 @@ def _take_in(world: Adapters, send: Send) -> Sequence[Taken]:
     landed.bring()
     for name in world.arriving():
         say(f"{shown(name)}: still arriving; the next run takes it in")
+    for name in world.left_alone():
+        say(f"{shown(name)}: left alone, as its name ends in neither .csv nor .csv.gz")
     if world.inbox.waiting():
         with working("taking in what waits in the inbox"):
             from churn_drift.production.intake import take_in

@@ -8,7 +8,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from churn_drift.errors import ConfigError
 INBOX, QUARANTINE = Path("data/inbox"), Path("data/quarantine")
 ERROR = ".error.txt"
 SUFFIXES = (".csv.gz", ".csv")
+_UNDER_WAY = (".part", ".tmp")
 
 QUIET = "INBOX_QUIET_SECONDS"
 QUIET_SECONDS = 5.0
@@ -86,6 +87,11 @@ class LocalInbox:
         """Names of those that somebody may still be writing."""
         return [name for name in self._names() if self._is_young(name)]
 
+    def left_alone(self) -> Sequence[str]:
+        """Names of files that are no CSV by their name, and do not say that they are still being written."""
+        names = [path.name for path in self._visible() if not path.name.endswith((*SUFFIXES, *_UNDER_WAY))]
+        return sorted(names)
+
     def fetch(self, name: str, folder: Path) -> Path:
         """A copy of it in a folder. Raises OSError where it cannot be read."""
         self._fetched[name] = _stamp(self._folder / name)
@@ -119,10 +125,12 @@ class LocalInbox:
         return shown(str(target))
 
     def _names(self) -> list[str]:
-        if not self._folder.is_dir():
-            return []
-        found = (path for path in self._folder.iterdir() if path.name.endswith(SUFFIXES) and path.is_file())
-        return sorted(path.name for path in found if not path.name.startswith("."))
+        return sorted(path.name for path in self._visible() if path.name.endswith(SUFFIXES))
+
+    def _visible(self) -> Iterator[Path]:
+        """The folder's files but those whose names begin with a dot; none where there is no folder."""
+        found = self._folder.iterdir() if self._folder.is_dir() else ()
+        yield from (path for path in found if path.is_file() and not path.name.startswith("."))
 
     def _is_young(self, name: str) -> bool:
         """A time of change in the future, where the clock was set back, is as good as one in the past."""
