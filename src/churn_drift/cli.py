@@ -26,9 +26,6 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, run it again to go on", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `| head` has read enough; else the interpreter would tell of it when it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except PipelineError as error:
         return _fail(error, 1)
     except ChurnDriftError as error:
