@@ -23,6 +23,8 @@ settings.load_profile("same_everywhere")
 
 # Containers often set it: then every process of the tests compiles its libraries anew, half of all that the tests cost.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+for of_make in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # a test says the same whether make runs it or not
+    os.environ.pop(of_make, None)
 sys.dont_write_bytecode = False
 
 LONGEST = (
@@ -40,6 +42,8 @@ LONGEST = (
     "tests/serving/test_reload.py",
     "tests/end_to_end/test_what_runs_again.py",
     "tests/end_to_end/test_own_data.py",
+    "tests/notebooks/test_notebooks.py",
+    "tests/serving/page/test_in_a_browser.py",
     "tests/reading/test_plots_page.py",
     "tests/reading/test_workflow.py",
     "tests/remote/test_doctor.py",

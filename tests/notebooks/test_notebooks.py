@@ -10,14 +10,16 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
+from tests.browser import Opened, brightness
 from tests.contracts.reach import ROOT
 from tests.end_to_end.repository import Repository, copy_of
 
 slow = pytest.mark.slow
 SOURCES = sorted(ROOT.glob("notebooks/*.ipynb"))
 SCRIPT = runpy.run_path(str(ROOT / "scripts/notebooks.py"))
-CHROMIUM = Path("/usr/bin/chromium")
+BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 NAMES = ["01_data_exploration", "02_baseline_model", "03_drift_analysis", "04_model_retraining"]
 
 
@@ -137,39 +139,29 @@ def test_a_name_that_no_notebook_has_is_refused(finished) -> None:
 
 
 @slow
-@pytest.mark.parametrize("look", ["light", "dark"])
-def test_a_page_opens_with_no_network_its_pictures_are_named_and_everybody_can_use_it(rendered, look: str) -> None:
-    if not CHROMIUM.exists():
-        pytest.skip("needs Debian's chromium: make test-deps")
-    from axe_playwright_python.sync_playwright import Axe
-    from playwright.sync_api import sync_playwright
-
+def test_a_page_opens_with_no_network_its_pictures_are_named_and_everybody_can_use_it(rendered, chromium) -> None:
     folder = rendered[0].root / "reports/notebooks"
-    asked, said = [], []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-background-networking"]
-        )
-        page = browser.new_page(color_scheme=look, viewport={"width": 390, "height": 800}, offline=True)
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: said.append(message.text))
-        page.goto((folder / f"{NAMES[0]}.html").as_uri())
-        seen = []
-        for name in NAMES:
-            if name != NAMES[0]:
-                page.get_by_role("navigation").get_by_role("link", name=name).click()
-            pictures = page.locator("main img")
-            assert pictures.evaluate_all("all => all.map(i => i.decode().then(() => i.alt))")
-            alts = pictures.evaluate_all("all => all.map(image => image.naturalWidth === 1080 && image.alt)")
-            assert all(alts), f"{name}: {alts}"
-            assert page.evaluate("document.documentElement.scrollWidth") <= 390
-            page.evaluate("document.querySelectorAll('details').forEach(code => code.open = true)")
-            assert not Axe().run(page).response["violations"], name
-            seen.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
-        browser.close()
-    assert set(seen) == {"rgb(255, 255, 255)" if look == "light" else "rgb(21, 24, 28)"}
-    assert {url.partition(":")[0] for url in asked} <= {"file", "data"}
-    assert said == []
+    opened = Opened(
+        chromium, (folder / f"{NAMES[0]}.html").as_uri(), viewport={"width": 390, "height": 800}, offline=True
+    )
+    page = opened.page
+    for name in NAMES:
+        if name != NAMES[0]:
+            page.get_by_role("navigation").get_by_role("link", name=name).click()
+        pictures = page.locator("main img")
+        assert pictures.evaluate_all("all => all.map(i => i.decode().then(() => i.alt))")
+        alts = pictures.evaluate_all("all => all.map(image => image.naturalWidth === 1080 && image.alt)")
+        assert all(alts), f"{name}: {alts}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.evaluate("document.querySelectorAll('details').forEach(code => code.open = true)")
+        assert not Axe().run(page).response["violations"], name
+    assert brightness(page.evaluate(BACKGROUND)) == 255
+    page.emulate_media(color_scheme="dark")
+    assert brightness(page.evaluate(BACKGROUND)) < 60
+    assert not Axe().run(page, options={"runOnly": ["color-contrast"]}).response["violations"]
+    assert {url.partition(":")[0] for url in opened.requests} <= {"file", "data"}
+    assert opened.errors == []
+    page.close()
 
 
 @slow

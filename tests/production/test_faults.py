@@ -21,7 +21,7 @@ PLACES = {
     "pinning what has landed": ("churn_drift.production.landed:pin:before:1", ""),
     "settling": ("churn_drift.production.inbox:LocalInbox.settle:after:1", ""),
     "a stage, its outputs half written": ("churn_drift.data.batch_files:write_batches:after:1", ""),
-    "repro, between two stages": ("dvc.stage.run:cmd_run:before:3", "repro"),
+    "repro, between two stages": ("dvc.stage.run:cmd_run:before:3", "churn_drift.tracking.dvc_repro"),
     "promoting, before the pin": ("churn_drift.tracking.dvc:add:before:1", ""),
     "promoting, before the ledger's line": ("churn_drift.tracking.ledger:append:before:1", ""),
     "publishing": ("churn_drift.publishing.store:Store.publish:before:1", ""),

@@ -4,9 +4,11 @@ import configparser
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -100,12 +102,24 @@ def _quietly(arguments: Sequence[str]) -> None:
 def _run(command: Sequence[str]) -> int:
     """Exit code of a command that talks to the user itself. Ctrl-C reaches it, too: it is waited for."""
     sys.stdout.flush()
-    with subprocess.Popen(command, env=_environment()) as process:
+    with _held():
+        process = subprocess.Popen(command, env=_environment())
+    with process:
         try:
             return process.wait()
         except KeyboardInterrupt:
             process.wait()
             raise
+
+
+@contextmanager
+def _held() -> Iterator[None]:
+    """Ctrl-C waits. A process that is started meanwhile inherits that, and hears of it once it is ready to."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _dvc() -> list[str]:

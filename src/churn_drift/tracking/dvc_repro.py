@@ -6,6 +6,7 @@ A process of its own that writes straight to the user's terminal: DVC and the st
 """
 
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -39,4 +40,8 @@ class _Ends(logging.Handler):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `tracking.dvc` holds it until here
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:  # while DVC is imported: afterwards it ends by itself, as quietly
+        sys.exit(130)

@@ -1,6 +1,7 @@
 """The page in a real browser, from a real server, over the reports of the committed run."""
 
 import csv
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from churn_drift import paths
 from churn_drift.model.bundle import Bundle, save
@@ -65,7 +67,7 @@ def inked(page: Any, box: str) -> bool:
 
 
 def test_it_asks_this_server_and_nobody_else(opened: Opened, url: str) -> None:
-    opened.page.wait_for_function("document.getElementById('live-verdict').textContent !== ''")
+    expect(opened.page.locator("#live-verdict")).not_to_be_empty()
     assert len(opened.requests) >= 7
     assert all(asked.startswith(url) for asked in opened.requests)
 
@@ -155,13 +157,13 @@ def test_a_server_that_does_not_answer_is_told(chromium: Any, url: str) -> None:
 
 def test_traffic_is_counted_while_the_page_is_open(opened: Opened, url: str) -> None:
     page = opened.page
-    page.wait_for_function("/\\d/.test(document.getElementById('scored').textContent)")
+    expect(page.locator("#scored")).to_have_text(re.compile(r"\d"))
     before = int(page.locator("#scored").inner_text())
     for _ in range(3):
         page.request.post(f"{url}predict", data={"MonthsInService": 3})
     page.wait_for_timeout(300)  # workers tell their counts within a quarter of a second
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    page.wait_for_function("before => document.getElementById('scored').textContent === String(before + 3)", arg=before)
+    expect(page.locator("#scored")).to_have_text(str(before + 3))
     assert float(page.locator("#rate").inner_text()) > 0
     assert page.locator("#p50").inner_text().endswith(" ms")
     assert inked(page, "#rates")
