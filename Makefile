@@ -6,11 +6,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-deps lint format ui s3 doctor notebooks bench studies lock clean \
+.PHONY: help run serve test test-long test-deps lint format ui s3 doctor notebooks bench studies lock clean \
 	lambda aws-local aws-plan aws-deploy aws-destroy
 
 # What the tests need from Debian: a browser, a database server, and what judges the unit of deploy/.
 DEBIAN := chromium postgresql systemd
+
+WORKERS := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +24,10 @@ serve: $(VENV)/ready  ## the champion over HTTP (http://127.0.0.1:8080)
 	python serve-model.py
 
 test: $(VENV)/ready test-deps  ## set up, run the tests (at most 10 minutes on two cores)
-	python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	python -m pytest -m 'not long' $(WORKERS)
+
+test-long: $(VENV)/ready test-deps  ## the tests that kill, wait and simulate for minutes
+	python -m pytest -m long $(WORKERS)
 
 lint: $(VENV)/ready  ## ruff, mypy, import-linter
 	ruff check .

@@ -87,7 +87,8 @@ def test_ci_runs_what_a_person_types():
     script = (ROOT / ".ci/run").read_text()
     for line in (
         "make lint",
-        "make test",
+        "make test\n",
+        "make test-long",
         "python run_pipeline.py",
         "git diff --exit-code",
         "NPY_DISABLE_CPU_FEATURES",

@@ -14,7 +14,7 @@ from tests.end_to_end.repository import copy_of, stages_run
 from tests.production.conftest import ROWS, Undisturbed
 from tests.production.machine import Machine, end, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 PLACES = {
     "landing": ("churn_drift.data.landing:land_batch:after:1", ""),

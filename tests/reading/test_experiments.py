@@ -89,6 +89,7 @@ def test_an_experiment_that_a_stage_refuses_says_why_and_git_and_dvc_bring_every
     assert experiments(first) == {"second"}
 
 
+@pytest.mark.long
 def test_a_queue_runs_apart_from_the_workspace_and_one_failure_does_not_stop_the_next(first):
     first.run("dvc", "exp", "run", "--queue", "--name", "refused", "-S", "retrain.policy=sometimes")
     first.run("dvc", "exp", "run", "--queue", "--name", "wider", "-S", "evaluate.confidence=0.99")
@@ -104,6 +105,7 @@ def test_a_queue_runs_apart_from_the_workspace_and_one_failure_does_not_stop_the
     assert experiments(first) == {"second", "wider"}
 
 
+@pytest.mark.long
 def test_run_all_works_the_queue_off_before_it_returns(first):
     first.run("dvc", "exp", "run", "--queue", "--name", "wider", "-S", "evaluate.confidence=0.99")
     with worker(first, "dvc", "exp", "run", "--run-all"):

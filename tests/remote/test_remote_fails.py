@@ -27,6 +27,8 @@ from tests.remote.conftest import (
 )
 from tests.remote.relay import Relay, held, relayed
 
+pytestmark = pytest.mark.long
+
 OBJECTS = FILES + 1  # and the list of them
 MIDDLE = FILES * SIZE // 2
 

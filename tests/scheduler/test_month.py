@@ -8,7 +8,7 @@ from scripts.simulated_month import COMPARED, simulate
 from tests.end_to_end.repository import Finished
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_three_days_by_the_scheduler_are_byte_for_byte_one_reproduction(finished: Finished, tmp_path: Path) -> None:
     runs, rows = simulate(finished.repository, tmp_path, days=3, rows=60)
     assert [(run.exit, run.trigger) for run in runs] == [(0, "time")] * 3

@@ -84,7 +84,7 @@ def new_figure(*, height: float) -> "Figure":
 def save(figure: "Figure", path: Path) -> None:
     """As PNG, without the name of the software that wrote it."""
     with style():
-        figure.savefig(path, format="png", metadata={"Software": None}, pil_kwargs={"optimize": True})
+        figure.savefig(path, format="png", metadata={"Software": None})
 
 
 MANY = 60

@@ -39,7 +39,7 @@ def shown(figure: "Figure") -> tuple[bytes, dict[str, str]]:
     """A figure as PNG with its alternative text, as IPython takes it."""
     stream = io.BytesIO()
     with style():
-        figure.savefig(stream, format="png", metadata={"Software": None}, pil_kwargs={"optimize": True})
+        figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue(), {"alt": alt(figure)}
 
 
