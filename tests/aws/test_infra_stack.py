@@ -16,6 +16,8 @@ from scripts.infra_template import FILE, template
 from tests.contracts.reach import ROOT
 from tests.remote.conftest import client, moto
 
+pytestmark = pytest.mark.long
+
 REPOSITORY = "https://example.org/churn-drift.git"
 
 

@@ -93,6 +93,7 @@ def test_a_second_run_promotes_nothing_and_changes_no_file(workspace):
     assert workspace.changes == []
 
 
+@pytest.mark.long
 def test_a_fresh_clone_gives_the_same_bytes_with_one_thread_and_without_the_wide_vector_units(finished, tmp_path):
     clone = Repository(tmp_path / "clone")
     finished.repository.run("git", "clone", "--quiet", str(finished.repository.root), str(clone.root))

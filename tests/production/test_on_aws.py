@@ -9,7 +9,7 @@ from tests.aws.fake_sagemaker import Refused
 from tests.aws.servers import ISOLATED, new_bucket
 from tests.remote.conftest import moto
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 OPTIONS = ("--aws", "--push")
 

@@ -22,7 +22,7 @@ from scripts.s3_server import REGION, Server, free_port, serve
 from tests.conftest import Records
 from tests.publishing import pipeline
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 BUCKET = "mlflow"
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
