@@ -8,6 +8,7 @@ import numpy as np
 
 from churn_drift.columns import Numbers
 from churn_drift.plotting.house import BLUE, FAINT, INK, MANY, SKY, VERMILLION, batch_ticks, new_figure, style
+from churn_drift.plotting.panels import panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,19 +65,7 @@ def histograms(columns: Sequence[Column]) -> "Figure":
     Equal cells between the 1st and 95th percentile of both together, of a few whole numbers one each; the outer cells
     hold what lies beyond.
     """
-    wide = 3
-    rows = max(1, -(-len(columns) // wide))
-    with style():
-        figure = new_figure(height=0.5 + 2.05 * rows)
-        grid = figure.subplots(rows, wide, squeeze=False)
-        for axes, column in zip(grid.flat, columns, strict=False):
-            _histogram(axes, column)
-        for axes in grid.flat[len(columns) :]:
-            axes.set_axis_off()
-        handles, labels = grid.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=2)
-        figure.supylabel("customers of each group (%)", color=INK, fontsize=10.5)
-    return figure
+    return panels(columns, _histogram, wide=3, height=2.05, y_label="customers of each group (%)")
 
 
 def arrival(*, batches: Sequence[str], columns: Sequence[Column]) -> "Figure":

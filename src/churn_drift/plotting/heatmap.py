@@ -8,6 +8,7 @@ import numpy as np
 from churn_drift.plotting.house import INK, MANY, VERMILLION, batch_ticks, new_figure, style
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -60,13 +61,7 @@ def psi_heatmap(
                     right, up, width = column + 0.97, row + 0.04, min(0.8, 0.025 * len(batches))
                     corner = [(right, up), (right - width, up), (right, up + 0.42)]
                     axes.add_patch(Polygon(corner, facecolor=VERMILLION, edgecolor="white", linewidth=0.6))
-        axes.set_yticks([row + 0.5 for row in range(len(chosen))], [features[i] for i in chosen])
-        axes.invert_yaxis()
-        axes.grid(visible=False)
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
-        batch_ticks(axes, batches, offset=0.5)
-        axes.set_xlabel("batch, in order of arrival")
+        name_cells(axes, [features[i] for i in chosen], batches)
         axes.set_title("Population stability index (PSI)")
         bar = figure.colorbar(image, ax=axes, pad=0.015, aspect=30, extend="min")
         bar.set_label("PSI (logarithmic scale)")
@@ -77,6 +72,17 @@ def psi_heatmap(
         mark = Line2D([], [], color=VERMILLION, marker=corner_mark, markersize=9, linestyle="")
         axes.legend([mark], ["drifted, by the detector"], loc="lower right", bbox_to_anchor=(1.01, 0.995))
     return figure
+
+
+def name_cells(axes: "Axes", features: Sequence[str], batches: Sequence[str]) -> None:
+    """The axes of a heat map: a feature a row, the first on top, a batch a column."""
+    axes.set_yticks([row + 0.5 for row in range(len(features))], features)
+    axes.invert_yaxis()
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    batch_ticks(axes, batches, offset=0.5)
+    axes.set_xlabel("batch, in order of arrival")
 
 
 def _two_digits(value: float) -> str:

@@ -8,8 +8,10 @@ import numpy as np
 
 from churn_drift.drift.distributions import SCORE
 from churn_drift.model.metrics import Estimate
-from churn_drift.plotting.house import BLUE, FAINT, INK, MANY, VERMILLION, batch_ticks, new_figure, style
+from churn_drift.plotting.heatmap import name_cells
+from churn_drift.plotting.house import BLUE, FAINT, INK, MANY, VERMILLION, new_figure, style
 from churn_drift.plotting.intervals import whiskers
+from churn_drift.plotting.panels import panels
 from churn_drift.schema import BY_NAME
 
 if TYPE_CHECKING:
@@ -46,13 +48,7 @@ def ks_heatmap(
                     shown = f"{value:.2f}".removeprefix("0")
                     colour = INK if value > 0.55 else "white"
                     axes.text(column + 0.5, row + 0.5, shown, ha="center", va="center", fontsize=9, color=colour)
-        axes.set_yticks([row + 0.5 for row in range(len(chosen))], [features[i] for i in chosen])
-        axes.invert_yaxis()
-        axes.grid(visible=False)
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
-        batch_ticks(axes, batches, offset=0.5)
-        axes.set_xlabel("batch, in order of arrival")
+        name_cells(axes, [features[i] for i in chosen], batches)
         axes.set_title("Kolmogorov-Smirnov distance (KS)")
         bar = figure.colorbar(image, ax=axes, pad=0.015, aspect=30)
         bar.set_label("KS (0 the same, 1 apart)")
@@ -92,19 +88,7 @@ def moved(table: Sequence[Mapping[str, str]], *, features: Sequence[str], batche
 
 def overlays(features: Sequence[Moved]) -> "Figure":
     """The reference as bars, up to two batches as markers on them: one panel a feature."""
-    wide = 2
-    rows = max(1, -(-len(features) // wide))
-    with style():
-        figure = new_figure(height=0.5 + 3.0 * rows)
-        grid = figure.subplots(rows, wide, squeeze=False)
-        for axes, feature in zip(grid.flat, features, strict=False):
-            _overlay(axes, feature)
-        for axes in grid.flat[len(features) :]:
-            axes.set_axis_off()
-        handles, labels = grid.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=3)
-        figure.supylabel("customers (%)", color=INK, fontsize=10.5)
-    return figure
+    return panels(features, _overlay, wide=2, height=3.0, y_label="customers (%)")
 
 
 def drift_against_loss(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from churn_drift.errors import ConfigError
 from churn_drift.serving import keys
+from churn_drift.serving.file_mark import file_mark
 from churn_drift.serving.keys import ADMIN, MOST_KEYS, PREDICT, Key, Keys
 from churn_drift.serving.problems import Problem, problem
 from churn_drift.serving.rate import Limiter
@@ -45,7 +46,7 @@ class Gate:
         self._path, self._clock = settings.keys, clock
         self._limiter = Limiter(places=MOST_KEYS, rate=settings.rate, clock=clock)
         self._keys: Keys | None = Keys()
-        self._mark, self._next = self._stat(), clock() + _LOOK
+        self._mark, self._next = file_mark(self._path), clock() + _LOOK
         if keyed:
             self._keys = Keys(keys.read(self._path))
 
@@ -107,7 +108,7 @@ class Gate:
         return self._keys
 
     def _look(self) -> None:
-        mark = self._stat()
+        mark = file_mark(self._path)
         if mark == self._mark:
             return
         self._mark = mark
@@ -118,13 +119,6 @@ class Gate:
             log.error("nobody is let in: %s", error)
         else:
             log.info("%s has changed, %d keys live", self._path, len(self._keys.living()))
-
-    def _stat(self) -> tuple[int, int, int] | None:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def gate_of(settings: Settings) -> Gate:

@@ -7,6 +7,7 @@ from pathlib import Path
 from churn_drift import paths
 from churn_drift.errors import ModelError, PipelineError, VersionError
 from churn_drift.model.bundle import version_of
+from churn_drift.serving.file_mark import file_mark
 from churn_drift.serving.model import ServedModel
 from churn_drift.tracking import dvc, pin, versions
 
@@ -89,8 +90,4 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _stat(path: Path) -> tuple[str, int, int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return path.name, 0, 0, 0
-    return path.name, found.st_ino, found.st_mtime_ns, found.st_size
+    return path.name, *(file_mark(path) or (0, 0, 0))

@@ -13,6 +13,7 @@ from churn_drift import paths
 from churn_drift.data import files
 from churn_drift.errors import PipelineError
 from churn_drift.schema import BY_NAME
+from churn_drift.serving.file_mark import file_mark
 from churn_drift.tracking import ledger
 
 T = TypeVar("T")
@@ -114,7 +115,7 @@ class Kept(Generic[T]):
 
     def __call__(self) -> Part[T]:
         """The part as its files have it now."""
-        mark, last = [_stat(path) for path in self._files], self._last
+        mark, last = [file_mark(path) for path in self._files], self._last
         if last is None or last[0] != mark:
             self._last = last = mark, _part(self._read)
         return last[1]
@@ -125,14 +126,6 @@ def _part(read: Callable[[], T]) -> Part[T]:
         return Part(read())
     except PipelineError as error:
         return Part(None, str(error))
-
-
-def _stat(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def timeline() -> Timeline:
